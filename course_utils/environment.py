@@ -1,0 +1,197 @@
+"""The environment of a lesson: seeds, threads, device, cache directory, and the check of all.
+
+``python -m course_utils.environment`` prints the check and exits with 1 if something fails.
+Heavy libraries are imported inside the functions: importing this module takes milliseconds.
+"""
+
+import os
+import random
+import sys
+from collections.abc import Callable, Iterable
+from numbers import Integral
+from pathlib import Path
+
+from course_utils import health
+from course_utils.packages import PACKAGES
+
+LARGEST_SEED = 2**32 - 1  # numpy takes no larger one
+
+
+def seed_everything(seed: int) -> None:
+    """Start the random numbers of Python, numpy and torch (on every device) from one seed.
+
+    Equal seeds give equal numbers on one machine. Another processor, another number of threads
+    or a GPU can still change the last digits of a result.
+
+    Parameters
+    ----------
+    seed : int
+        0 to 2**32 - 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the seed is not a whole number, or out of range.
+
+    Examples
+    --------
+    >>> seed_everything(0)
+    >>> round(random.random(), 4)
+    0.8444
+    """
+    import numpy as np
+    import torch
+
+    _check_whole("seed", seed)
+    if not 0 <= seed <= LARGEST_SEED:
+        raise ValueError(f"seed is {seed}, but must be 0 to {LARGEST_SEED}; choose another one.")
+    random.seed(int(seed))
+    np.random.seed(seed)  # noqa: NPY002 (libraries that use the global generator need it)
+    torch.manual_seed(int(seed))
+
+
+def use_threads(number: int | None = None) -> int:
+    """Set how many threads torch uses inside one operation.
+
+    More threads than processors would make torch slower, so a larger number is lowered.
+
+    Parameters
+    ----------
+    number : int, optional
+        At least 1. Without it: one thread per available processor.
+
+    Returns
+    -------
+    int
+        The number of threads now in use.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the number is not a whole number, or below 1.
+
+    Examples
+    --------
+    >>> use_threads(1)
+    1
+    """
+    import torch
+
+    available = _available_processors()
+    number = available if number is None else _check_whole("number", number)
+    if number < 1:
+        raise ValueError(f"number is {number}, but must be at least 1; leave it out for all.")
+    torch.set_num_threads(min(number, available))
+    return torch.get_num_threads()
+
+
+def device() -> str:
+    """Return the best device that torch finds: "cuda", "mps" (Apple) or "cpu"."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def cache_directory() -> Path:
+    """Return the directory of cached features, created if it does not exist.
+
+    It is the user's cache directory, or the one named by the variable COURSE_CACHE_DIR.
+
+    Raises
+    ------
+    ValueError
+        If the directory cannot be created.
+    """
+    import platformdirs
+
+    default = platformdirs.user_cache_dir("transfer-learning-course", appauthor=False)
+    directory = Path(os.environ.get("COURSE_CACHE_DIR") or default).expanduser().absolute()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"the cache directory is {directory}, which cannot be made a folder "
+            f"({error.strerror}); set COURSE_CACHE_DIR to a folder that you may write to."
+        ) from error
+    return directory
+
+
+def progress_bar(
+    iterable: Iterable, description: str, *, unit: str = "step", total: int | None = None
+) -> Iterable:
+    """Show a progress bar while an iterable is consumed; it disappears at the end.
+
+    Runners whose outputs are stored or compared set TQDM_DISABLE=1: then nothing is shown.
+
+    Parameters
+    ----------
+    iterable : iterable
+        What is consumed.
+    description : str
+        Text before the bar.
+    unit : str, default="step"
+        What is counted.
+    total : int, optional
+        Number of items, where the iterable cannot tell.
+
+    Returns
+    -------
+    tqdm.tqdm
+        Yields the same items.
+    """
+    from tqdm.auto import tqdm
+
+    # Passed on because the widget of tqdm.auto overrides the variable (tqdm/notebook.py).
+    disable = os.environ.get("TQDM_DISABLE", "") not in ("", "0")
+    return tqdm(iterable, desc=description, unit=unit, total=total, leave=False, disable=disable)
+
+
+def check_environment() -> health.Report:
+    """Check all that the course needs: the libraries, the machine, the data, the cache.
+
+    Returns
+    -------
+    course_utils.health.Report
+        A table with the cure of each failure; its attribute ``ok`` says whether all is well.
+    """
+    rows = [
+        _row("Python", health.check_python),
+        _row("torch and torchvision", health.check_torch),
+        _row("threads", lambda: health.check_threads(_available_processors())),
+        _row("free memory", health.check_memory),
+        _row("accelerator", lambda: health.check_accelerator(device())),
+        *(_row(key, lambda key=key: health.check_package(key)) for key in PACKAGES),
+        _row("cache directory", lambda: health.check_cache(cache_directory)),
+    ]
+    return health.Report(tuple(rows))
+
+
+def _row(name: str, check: Callable[[], health.Row]) -> health.Row:
+    """Run one check; a broken library must give a row, not end the report."""
+    try:
+        return check()
+    except Exception as error:  # a library that does not load can raise anything
+        found = f"{type(error).__name__}: {error}".splitlines()[0]
+        return health.Row(
+            name, False, found, "run make setup; if it stays, make setup ARGS=--fresh"
+        )
+
+
+def _available_processors():
+    if hasattr(os, "sched_getaffinity"):  # Linux: what this process may use, not what is built in
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _check_whole(name, value):
+    if isinstance(value, bool) or not isinstance(value, Integral):  # Integral: numpy's too
+        raise TypeError(f"{name} is {value!r}, but must be a whole number; pass an int.")
+    return value
+
+
+if __name__ == "__main__":
+    report = check_environment()
+    print(report)
+    sys.exit(not report.ok)

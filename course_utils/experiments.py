@@ -1,0 +1,216 @@
+"""Experiments: the same run over several seeds, its mean and interval, and what it shows."""
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+
+from course_utils.claims import ClaimError, claim
+from course_utils.environment import progress_bar
+
+__all__ = [
+    "ClaimError",
+    "Estimate",
+    "Results",
+    "claim",
+    "estimate",
+    "paired_difference",
+    "repeat",
+]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds with its 95 % interval.
+
+    Parameters
+    ----------
+    mean, low, high : float
+        Mean, and the ends of the interval.
+    num_seeds : int
+        Number of values.
+    """
+
+    mean: float
+    low: float
+    high: float
+    num_seeds: int
+
+    def __str__(self):
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def estimate(values: Iterable[float]) -> Estimate:
+    """Return the mean of independent values and its 95 % interval by Student's t.
+
+    Parameters
+    ----------
+    values : iterable of float
+        One value for each seed, at least two, all finite.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two values, or one is not finite.
+
+    Examples
+    --------
+    >>> print(estimate([0.8, 0.9, 1.0]))
+    0.900 [0.652, 1.148]
+    """
+    from scipy.stats import t  # slow to import
+
+    array = np.asarray(list(values), dtype=float)
+    if len(array) < 2 or not np.isfinite(array).all():
+        raise ValueError(f"values is {array.tolist()}; give two or more finite numbers")
+    half = t.ppf(0.975, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array))
+    mean = array.mean()
+    return Estimate(float(mean), float(mean - half), float(mean + half), len(array))
+
+
+def paired_difference(first: Iterable[float], second: Iterable[float]) -> Estimate:
+    """Return mean and interval of first minus second, seed by seed.
+
+    The two values of one seed share their draw of labels, so its luck cancels.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of values differ, are below two, or a value is not finite.
+
+    Examples
+    --------
+    >>> print(paired_difference([0.8, 0.9, 0.7], [0.7, 0.8, 0.6]))
+    0.100 [0.100, 0.100]
+    """
+    first, second = np.asarray(list(first), float), np.asarray(list(second), float)
+    if first.shape != second.shape:
+        raise ValueError(
+            f"first has {len(first)} values and second {len(second)}; "
+            "give one of each for every seed"
+        )
+    return estimate(first - second)
+
+
+class Results:
+    """Measured values of several arms at several sizes, for each seed.
+
+    Parameters
+    ----------
+    rows : list of dict
+        One dict per seed, from ``(arm, size)`` to a number; all with the same keys.
+
+    Examples
+    --------
+    >>> results = Results([{("scratch", 5): 0.5}, {("scratch", 5): 0.7}])
+    >>> results.values("scratch", 5).tolist(), round(results.estimate("scratch", 5).mean, 3)
+    ([0.5, 0.7], 0.6)
+    """
+
+    def __init__(self, rows: list[dict[tuple[Hashable, int], float]]):
+        if not rows or any(row.keys() != rows[0].keys() for row in rows):
+            raise ValueError("rows must have at least one dict, and all dicts the same keys")
+        self.rows = rows
+
+    @property
+    def arms(self) -> list:
+        """The arms, in the order in which they were measured."""
+        return list(dict.fromkeys(arm for arm, _ in self.rows[0]))
+
+    def sizes(self, arm) -> list[int]:
+        """Return the sizes at which an arm was measured, in order.
+
+        Raises
+        ------
+        ValueError
+            If the arm was not measured.
+        """
+        if arm not in self.arms:
+            raise ValueError(f"arm is {arm!r}; give one of {self.arms}")
+        return sorted(size for other, size in self.rows[0] if other == arm)
+
+    def values(self, arm, size: int) -> np.ndarray:
+        """Return the values of an arm at a size, one for each seed: shape (seeds,)."""
+        if (arm, size) not in self.rows[0]:
+            raise ValueError(f"({arm!r}, {size}) was not measured; there is {list(self.rows[0])}")
+        return np.array([row[arm, size] for row in self.rows])
+
+    def estimate(self, arm, size: int) -> Estimate:
+        """Return mean and interval of an arm at a size."""
+        return estimate(self.values(arm, size))
+
+    def difference(self, arm, other, size: int) -> Estimate:
+        """Return mean and interval of ``arm`` minus ``other`` at a size, paired by seed."""
+        return paired_difference(self.values(arm, size), self.values(other, size))
+
+    def labels_needed(self, arm, level: float) -> np.ndarray:
+        """Read off how many labels per class an arm needs to reach a level, for each seed.
+
+        Between two sizes the curve is taken as straight over the logarithm of the size, and a
+        curve may not fall. Where it never gets there the answer is infinite, and where it starts
+        above, the smallest size.
+
+        Returns
+        -------
+        numpy.ndarray of shape (seeds,)
+        """
+        sizes = self.sizes(arm)
+        needed = []
+        for row in self.rows:
+            curve = np.maximum.accumulate([row[arm, size] for size in sizes])
+            end = np.searchsorted(curve, level) + 1  # the first size that reaches the level counts
+            position = np.interp(level, curve[:end], np.log(sizes[:end]), right=np.inf)
+            needed.append(float(np.exp(position)))
+        return np.array(needed)
+
+    def __str__(self):
+        sizes = sorted({size for _, size in self.rows[0]})
+        width = max(len(str(arm)) for arm in self.arms) + 2
+        lines = [" " * width + "".join(f"{size:<23}" for size in sizes).rstrip()]
+        for arm in self.arms:
+            cells = [str(self.estimate(arm, s)) if s in self.sizes(arm) else "" for s in sizes]
+            lines.append(f"{arm:<{width}}" + "".join(f"{cell:<23}" for cell in cells).rstrip())
+        return "\n".join(lines)
+
+
+def repeat(
+    function: Callable[[int], dict], seeds: Iterable[int], *, num_workers: int = 2
+) -> Results:
+    """Run an experiment once for each seed, several at the same time.
+
+    Each run has one thread, whatever the number of workers, so results do not depend on it.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a seed, returns a dict from ``(arm, size)`` to a number.
+    seeds : iterable of int
+        At least two, all different: a seed that counts twice would make the interval too narrow.
+    num_workers : int
+        Processes at the same time; each needs about 0.4 GB of memory. 1 stays in this process.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two seeds, a seed occurs twice, or less than one worker is given.
+    """
+    seeds = list(seeds)
+    if len(set(seeds)) < max(2, len(seeds)) or num_workers < 1:
+        raise ValueError(
+            f"seeds is {seeds} and num_workers {num_workers}; "
+            "give two or more different seeds and at least one worker"
+        )
+    parallel = Parallel(n_jobs=num_workers, return_as="generator")
+    rows = parallel(delayed(_run_on_one_thread)(function, seed) for seed in seeds)
+    return Results(list(progress_bar(rows, "seeds", unit="seed", total=len(seeds))))
+
+
+def _run_on_one_thread(function: Callable[[int], dict], seed: int) -> dict:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # two processes with two threads each are far slower on two cores
+    try:
+        return function(seed)
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,127 @@
+"""Features: what a frozen backbone says about an image.
+
+Letters in shapes: N samples, D features.
+"""
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from course_utils.backbones import Backbone, evaluation_mode
+from course_utils.cache import cached_tensor, fingerprint
+from course_utils.environment import device, progress_bar
+from course_utils.tasks import Task
+
+BATCH_SIZE = 64  # images at a time; larger batches need more memory and are not faster on a CPU
+
+
+def extract_features(
+    backbone: Backbone, images: Tensor, *, layer: str | None = None, use_cache: bool = True
+) -> Tensor:
+    """Compute the features of images with a frozen backbone, once.
+
+    The result is kept in the cache directory under a key made of the architecture, all weights,
+    the preprocessing, the layer and the images; a change in one of them gives another key.
+
+    Parameters
+    ----------
+    backbone : Backbone
+        Used in evaluation mode without gradients; its own mode is restored.
+    images : torch.Tensor of shape (N, C, H, W), float32
+        Grey values or colours from 0 to 1.
+    layer : str, optional
+        Name of a module inside the backbone, such as ``"body.blocks.2"``. Its output is averaged
+        over height and width. Default: the output of the backbone.
+    use_cache : bool
+        False computes anew and stores nothing.
+
+    Returns
+    -------
+    torch.Tensor of shape (N, D), float32, on the CPU
+
+    Raises
+    ------
+    ValueError
+        If there is no image, no such layer, or the layer does not run once for each image.
+    """
+    modules = dict(backbone.named_modules())
+    if layer is not None and layer not in modules:
+        raise ValueError(f"layer is {layer!r}; give one of {', '.join(filter(None, modules))}")
+    if len(images) == 0:
+        raise ValueError("images is empty; give at least one image")
+    compute = partial(_compute, backbone, images, modules[layer] if layer else None)
+    if not use_cache:
+        return compute()
+    state = backbone.state_dict()
+    weights = fingerprint(*(part for item in state.items() for part in item))
+    # the body's text has what is no weight: activations, strides, pooling
+    network = f"{backbone.body} {backbone.preprocessing}"
+    key = fingerprint(network, weights, str(layer), images)
+    return cached_tensor(f"features-{key}", compute)
+
+
+def feature_task(task: Task, table: Tensor) -> Task:
+    """Return the task with features instead of images: a frozen backbone leaves only the head.
+
+    Features are shifted by their mean over the training samples, and then all divided by one
+    number, the standard deviation of what is left there. So lambda means the same for each
+    backbone. Labels play no part in this.
+
+    Parameters
+    ----------
+    task : Task
+        A task with images.
+    table : torch.Tensor of shape (N, D), float32
+        Features of all N images of the complete data set, in its order; the samples of the task
+        know their rows. One table serves all tasks that are cut from one data set.
+
+    Raises
+    ------
+    ValueError
+        If the task has a sample without a row in the table, or the features of the training
+        samples are all the same.
+    """
+    last = int(torch.cat([samples.indices for samples in task.parts.values()]).max())
+    if last >= len(table):
+        raise ValueError(
+            f"table has {len(table)} rows and the task has a sample with index {last}; "
+            "compute the features of the complete data set"
+        )
+    train_features = table[task.train.indices]
+    mean = train_features.mean(0)
+    scale = (train_features - mean).std()
+    if not scale > 0:
+        raise ValueError(
+            f"table has a standard deviation of {scale:g} over the {len(task.train)} training "
+            "samples; give features that differ, and two or more samples"
+        )
+    return task.map_parts(lambda part: part.with_inputs((table[part.indices] - mean) / scale))
+
+
+def _compute(backbone: Backbone, images: Tensor, module: nn.Module | None) -> Tensor:
+    """Run the backbone over all images and collect its output, or that of ``module``."""
+    outputs: list[Tensor] = []
+    home, target = next(backbone.parameters()).device, device()
+    hook = (module or backbone).register_forward_hook(
+        lambda _, inputs, output: outputs.append(_pool(output).float().cpu())
+    )
+    try:
+        with evaluation_mode(backbone.to(target)), torch.inference_mode():
+            for batch in progress_bar(images.split(BATCH_SIZE), "features", unit="batch"):
+                backbone(batch.to(target))
+    finally:
+        hook.remove()
+        backbone.to(home)
+    rows = sum(map(len, outputs))
+    if rows != len(images):
+        raise ValueError(
+            f"layer gave {rows} rows for {len(images)} images; choose one that the backbone "
+            "runs once for each image"
+        )
+    return torch.cat(outputs)
+
+
+def _pool(output: Tensor) -> Tensor:
+    """Average (N, D, H, W) over height and width; leave (N, D) as it is."""
+    return output.mean(dim=tuple(range(2, output.ndim))) if output.ndim > 2 else output

@@ -1,0 +1,142 @@
+"""Figures: each function takes axes and returns them, and draws nothing else.
+
+An arm keeps its colour, marker and line style in a figure, so that it is known without colour.
+"""
+
+import io
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from course_utils.experiments import Results
+from course_utils.history import History
+from course_utils.tasks import Task
+
+# colour-blind-safe colours of Okabe and Ito 2008, the yellow left out: too pale on white
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
+SIZE_OF_TEXT = 11  # points
+
+
+def look(number: int) -> dict:
+    """Return colour, marker and line style of the arm with this number, from 0 on."""
+    return {
+        "color": COLOURS[number % len(COLOURS)],
+        "marker": MARKERS[number % len(MARKERS)],
+        # moved on by one in each round, so that the eighth arm does not look like the first
+        "linestyle": LINES[(number + number // len(COLOURS)) % len(LINES)],
+    }
+
+
+def label_efficiency_curve(
+    results: Results, ax: Axes, *, measure: str = "accuracy", chance: float | None = None
+) -> Axes:
+    """Draw a measure over the number of labels per class, with 95 % intervals over seeds.
+
+    Parameters
+    ----------
+    results : Results
+        Arms at several sizes; a size is a number of labels per class.
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    measure : str
+        Name of what was measured, a fraction from 0 to 1.
+    chance : float, optional
+        What a guess gives, drawn as a thin line.
+    """
+    for number, arm in enumerate(results.arms):
+        sizes = results.sizes(arm)
+        estimates = [results.estimate(arm, size) for size in sizes]
+        ax.plot(sizes, [e.mean for e in estimates], label=arm, **look(number))
+        lower, upper = [e.low for e in estimates], [e.high for e in estimates]
+        ax.fill_between(sizes, lower, upper, color=look(number)["color"], alpha=0.15, linewidth=0)
+    if chance is not None:
+        ax.axhline(chance, color="0.4", linewidth=0.8)
+        ax.annotate("chance", (1, chance), xycoords=("axes fraction", "data"), ha="right", va="top")
+    every_size = sorted({size for arm in results.arms for size in results.sizes(arm)})
+    ax.set_xscale("log")
+    ax.set_xticks(every_size, [str(size) for size in every_size])
+    ax.minorticks_off()
+    ax.set_xlabel("labelled target samples per class", fontsize=SIZE_OF_TEXT)
+    ax.set_ylabel(measure, fontsize=SIZE_OF_TEXT)
+    ax.legend(fontsize=SIZE_OF_TEXT, frameon=False)
+    return _tidy(ax)
+
+
+def plot_history(history: History, ax: Axes) -> Axes:
+    """Draw each term of the objective, times its factor, over the epochs."""
+    epochs = np.arange(1, history.num_epochs + 1)
+    for number, (name, values) in enumerate(history.terms.items()):
+        factor = history.factors[name]
+        label = name if factor == 1 else f"{factor:g} x {name}"
+        ax.plot(epochs, factor * np.array(values), label=label, **look(number))
+    if history.validation_loss:
+        number = len(history.terms)
+        ax.plot(epochs, history.validation_loss, label="loss on validation", **look(number))
+        ax.axvline(history.best_epoch, color="0.4", linewidth=0.8)
+    ax.set_xlabel("epoch", fontsize=SIZE_OF_TEXT)
+    ax.set_ylabel("share of the objective", fontsize=SIZE_OF_TEXT)
+    ax.legend(fontsize=SIZE_OF_TEXT, frameon=False)
+    return _tidy(ax)
+
+
+def task_gallery(task: Task, ax: Axes, *, per_class: int = 8) -> Axes:
+    """Draw the first training images of each class, one row for each class.
+
+    Parameters
+    ----------
+    task : Task
+        A task with images (N, C, H, W).
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    per_class : int
+        Images in a row; a class with fewer leaves the rest white.
+
+    Raises
+    ------
+    ValueError
+        If the inputs are no images with one or three channels, or ``per_class`` is below 1.
+    """
+    images, labels = task.train.inputs, task.train.labels
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or per_class < 1:
+        raise ValueError(
+            f"task has inputs of shape {tuple(images.shape)} and per_class is {per_class}; "
+            "a gallery needs (N, C, H, W) with C = 1 or 3, and per_class of 1 or more"
+        )
+    height, width = images.shape[2:]
+    gap = max(1, height // 16)
+    canvas = torch.ones(task.num_classes * (height + gap), per_class * (width + gap), 3)
+    for row in range(task.num_classes):
+        for column, image in enumerate(images[labels == row][:per_class]):
+            top, left = row * (height + gap), column * (width + gap)
+            rgb = image.expand(3, -1, -1).permute(1, 2, 0)
+            canvas[top : top + height, left : left + width] = rgb
+    ax.imshow(canvas.numpy(), interpolation="nearest")
+    rows = (np.arange(task.num_classes) + 0.5) * (height + gap) - gap / 2
+    ax.set_yticks(rows, task.classes, fontsize=SIZE_OF_TEXT)
+    ax.set_xticks([])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_title(task.name, fontsize=SIZE_OF_TEXT)
+    return ax
+
+
+def task_picture(task: Task) -> bytes:
+    """Return the gallery of a task as a PNG file, for JupyterLab."""
+    height = min(8.0, 0.5 + 0.75 * task.num_classes)
+    figure = Figure(figsize=(6.5, height), layout="constrained")
+    task_gallery(task, figure.subplots())
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=100, metadata={"Software": None})
+    return file.getvalue()
+
+
+def _tidy(ax: Axes) -> Axes:
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(labelsize=SIZE_OF_TEXT)
+    ax.grid(axis="y", color="0.9", linewidth=0.8)
+    ax.set_axisbelow(True)
+    return ax
