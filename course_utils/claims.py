@@ -63,7 +63,8 @@ def _place() -> dict:
     """Name the notebook and the number of the cell that is running, where there is one."""
     notebook = os.environ.get("COURSE_NOTEBOOK") or os.environ.get("JPY_SESSION_NAME", "")
     try:
-        cell = get_ipython().execution_count  # defined by IPython in each kernel
+        # "In" starts with an empty entry; execution_count is one too high while a cell runs
+        cell = len(get_ipython().user_ns["In"]) - 1
     except NameError:
         cell = None
     return {"notebook": Path(notebook).name, "cell": cell}

@@ -132,7 +132,13 @@ class Results:
         return sorted(size for other, size in self.rows[0] if other == arm)
 
     def values(self, arm, size: int) -> np.ndarray:
-        """Return the values of an arm at a size, one for each seed: shape (seeds,)."""
+        """Return the values of an arm at a size, one for each seed: shape (seeds,).
+
+        Raises
+        ------
+        ValueError
+            If the arm was not measured at this size.
+        """
         if (arm, size) not in self.rows[0]:
             raise ValueError(f"({arm!r}, {size}) was not measured; there is {list(self.rows[0])}")
         return np.array([row[arm, size] for row in self.rows])

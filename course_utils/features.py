@@ -6,7 +6,7 @@ Letters in shapes: N samples, D features.
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from course_utils.backbones import Backbone, evaluation_mode
 from course_utils.cache import cached_tensor, fingerprint
@@ -50,7 +50,7 @@ def extract_features(
         raise ValueError(f"layer is {layer!r}; give one of {', '.join(filter(None, modules))}")
     if len(images) == 0:
         raise ValueError("images is empty; give at least one image")
-    compute = partial(_compute, backbone, images, modules[layer] if layer else None)
+    compute = partial(_compute, backbone, images, layer)
     if not use_cache:
         return compute()
     state = backbone.state_dict()
@@ -99,11 +99,11 @@ def feature_task(task: Task, table: Tensor) -> Task:
     return task.map_parts(lambda part: part.with_inputs((table[part.indices] - mean) / scale))
 
 
-def _compute(backbone: Backbone, images: Tensor, module: nn.Module | None) -> Tensor:
-    """Run the backbone over all images and collect its output, or that of ``module``."""
+def _compute(backbone: Backbone, images: Tensor, layer: str | None) -> Tensor:
+    """Run the backbone over all images and collect its output, or that of a layer."""
     outputs: list[Tensor] = []
     home, target = next(backbone.parameters()).device, device()
-    hook = (module or backbone).register_forward_hook(
+    hook = backbone.get_submodule(layer or "").register_forward_hook(
         lambda _, inputs, output: outputs.append(_pool(output).float().cpu())
     )
     try:
@@ -116,8 +116,8 @@ def _compute(backbone: Backbone, images: Tensor, module: nn.Module | None) -> Te
     rows = sum(map(len, outputs))
     if rows != len(images):
         raise ValueError(
-            f"layer gave {rows} rows for {len(images)} images; choose one that the backbone "
-            "runs once for each image"
+            f"layer {layer!r} gave {rows} rows for {len(images)} images; choose one that "
+            "the backbone runs once for each image"
         )
     return torch.cat(outputs)
 

@@ -118,7 +118,16 @@ def make_optimizer(
 
 
 def make_schedule(stepper: Optimizer, schedule: str, num_steps: int) -> LRScheduler:
-    """Return the course of the learning rate over ``num_steps`` steps.
+    """Return the course of the learning rate of an optimiser over ``num_steps`` steps.
+
+    Parameters
+    ----------
+    stepper : torch.optim.Optimizer
+        Its learning rates are where the course starts, or its peak with ``'one_cycle'``.
+    schedule : {'constant', 'cosine', 'one_cycle'}
+        Shape of the course.
+    num_steps : int
+        Steps of the whole training.
 
     Raises
     ------

@@ -84,7 +84,7 @@ def plot_history(history: History, ax: Axes) -> Axes:
 
 
 def task_gallery(task: Task, ax: Axes, *, per_class: int = 8) -> Axes:
-    """Draw the first training images of each class, one row for each class.
+    """Draw some training images of each class, one row for each class.
 
     Parameters
     ----------
@@ -110,7 +110,10 @@ def task_gallery(task: Task, ax: Axes, *, per_class: int = 8) -> Axes:
     gap = max(1, height // 16)
     canvas = torch.ones(task.num_classes * (height + gap), per_class * (width + gap), 3)
     for row in range(task.num_classes):
-        for column, image in enumerate(images[labels == row][:per_class]):
+        own = images[labels == row]
+        # evenly spaced: neighbours in a data set often look alike
+        chosen = np.linspace(0, len(own) - 1, min(per_class, len(own))).round()
+        for column, image in enumerate(own[chosen.astype(int)]):
             top, left = row * (height + gap), column * (width + gap)
             rgb = image.expand(3, -1, -1).permute(1, 2, 0)
             canvas[top : top + height, left : left + width] = rgb
@@ -126,7 +129,7 @@ def task_gallery(task: Task, ax: Axes, *, per_class: int = 8) -> Axes:
 
 def task_picture(task: Task) -> bytes:
     """Return the gallery of a task as a PNG file, for JupyterLab."""
-    height = min(8.0, 0.5 + 0.75 * task.num_classes)
+    height = 0.4 + 0.68 * task.num_classes  # inches: a title, and a row for each class
     figure = Figure(figsize=(6.5, height), layout="constrained")
     task_gallery(task, figure.subplots())
     file = io.BytesIO()

@@ -116,6 +116,37 @@ def fit(
     return history
 
 
+def epochs_for(num_steps: int, num_samples: int, batch_size: int = 32) -> int:
+    """Return how many epochs make at least ``num_steps`` steps.
+
+    With few samples an epoch is a step or two, so equal epochs would be unequal work.
+
+    Parameters
+    ----------
+    num_steps, num_samples, batch_size : int
+        Each at least 1; ``batch_size`` is that of `fit`.
+
+    Raises
+    ------
+    ValueError
+        If one of them is below 1.
+
+    Examples
+    --------
+    >>> epochs_for(100, num_samples=10), epochs_for(100, num_samples=320)
+    (100, 10)
+    """
+    for name, value in (
+        ("num_steps", num_steps),
+        ("num_samples", num_samples),
+        ("batch_size", batch_size),
+    ):
+        if value < 1:
+            raise ValueError(f"{name} is {value}; give 1 or more")
+    steps_in_epoch = len(_cut(torch.arange(num_samples), batch_size))
+    return -(-num_steps // steps_in_epoch)
+
+
 def linear_probe(samples: Samples, objective: Objective, *, num_classes: int) -> nn.Linear:
     """Learn a linear head on features by fitting it to all samples at once, from w = 0.
 
@@ -181,7 +212,10 @@ def evaluate(model: nn.Module, samples: Samples) -> Metrics:
 
 
 def sample_loss(model: nn.Module, samples: Samples, objective: Objective) -> float:
-    """Compute the losses L of an objective on samples, without its regularisers R."""
+    """Compute the losses L of an objective on samples, without its regularisers R.
+
+    The model stays unchanged.
+    """
     outputs = predict(model, samples.inputs)
     batch = Batch(model, samples.inputs, samples.labels, outputs, samples.weights)
     losses = [factor * term.value(batch) for factor, term in objective.parts if term.role == "L"]

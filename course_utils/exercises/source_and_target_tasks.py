@@ -1,0 +1,106 @@
+"""Exercises of lesson 01."""
+
+import math
+
+from course_utils.exercises.base import Exercise
+from course_utils.exercises.comparisons import judge_comparison
+from course_utils.exercises.judges import Case, compare_choice, try_function
+
+easy = Exercise(
+    "easy",
+    question="A hospital has 5,000 X-rays with diagnoses from an old scanner, and 3,000 without "
+    "from a new scanner. The diagnoses asked for are the same. Which kind of transfer is it: "
+    "inductive, transductive or unsupervised?",
+    judge=lambda answer: compare_choice(
+        answer,
+        "transductive",
+        reasons={
+            "inductive": "Inductive transfer has a few target labels. Has the new scanner any?",
+            "unsupervised": "Unsupervised transfer has no labels at all. Has the old scanner some?",
+        },
+    ),
+    hints=[
+        "Which scanner is the source, and which the target?",
+        "Source labels: 5,000. Target labels: none. Target inputs: 3,000. Find the row.",
+        "The task is the same and the domain differs: the second row of the table.",
+    ],
+    solution="""
+        answer = "transductive"  # source labels, no target labels, same task, another domain
+    """,
+    why="So lesson 05 is the one to read: aligning domains without target labels.",
+)
+
+_SIZES = [1, 5, 20, 100]
+_CASES = [
+    Case(
+        (_SIZES, [0.4, 0.6, 0.8, 0.9], 0.7),
+        20,
+        "Return the number of labels, not its place in the list and not the accuracy.",
+    ),
+    Case(
+        (_SIZES, [0.4, 0.6, 0.8, 0.9], 0.6),
+        5,
+        "A curve that is exactly as high as the level has reached it: use >=.",
+    ),
+    Case(
+        (_SIZES, [0.5, 0.6, 0.8, 0.9], 0.3),
+        1,
+        "Return the first size that is enough, not the last one.",
+    ),
+    Case(
+        (_SIZES, [0.4, 0.6, 0.8, 0.9], 0.95),
+        math.inf,
+        "The curve never gets there. No number of labels that was tried is enough: infinity.",
+    ),
+]
+
+medium = Exercise(
+    "medium",
+    question="Write `labels_needed(sizes, accuracies, level)`: the smallest number of labels in "
+    "`sizes` at which the curve is at the level or above, and `float('inf')` if there is none.",
+    judge=lambda answer: try_function(answer, _CASES),
+    hints=[
+        "Go along both lists at the same time: `zip(sizes, accuracies)`.",
+        "The sizes grow, so the first one that is good enough is the smallest.",
+        "After the loop, nothing was good enough: `return float('inf')`.",
+    ],
+    solution="""
+        def labels_needed(sizes, accuracies, level):
+            for size, accuracy in zip(sizes, accuracies, strict=True):
+                if accuracy >= level:
+                    return size
+            return float("inf")
+    """,
+    why="You can now read any label-efficiency curve sideways; the package also interpolates.",
+    answer_name="labels_needed",
+)
+
+open_ended = Exercise(
+    "open",
+    question="Choose another pair of source and target, for example even and odd digits, and "
+    "compare frozen with from scratch. Predict first.",
+    judge=judge_comparison,
+    hints=[
+        "`subset_of_classes(mnist, [...])` makes the two tasks, `pretrain(source)` the start.",
+        "Write a function of the seed; `build(arm, source_model, target, seed)` makes each model.",
+        "repeat(function, range(5)) runs it; print the result, and .difference(arm, other, size).",
+    ],
+    solution="""
+        even = subset_of_classes(mnist, ["0", "2", "4", "6", "8"])
+        odd = subset_of_classes(mnist, ["1", "3", "5", "7", "9"])
+        even_model = pretrain(even)
+
+        def compare_on_odd(seed):
+            few = odd.few_shot(5, seed).train
+            scores = {}
+            for arm in ("frozen", "from scratch"):
+                model = build(arm, even_model, odd, seed)
+                rate = LEARNING_RATES[arm]
+                fit(model, few, CrossEntropy(), num_epochs=100, learning_rate=rate, seed=seed)
+                scores[arm, 5] = evaluate(model, odd.validation).accuracy
+            return scores
+
+        answer = repeat(compare_on_odd, range(5))
+    """,
+    why="You have run a transfer experiment of your own, with a baseline and an interval.",
+)
