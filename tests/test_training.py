@@ -172,6 +172,13 @@ class TestReproducibility:
         assert all(first[name].equal(second[name]) for name in first)
         assert first_history.terms == second_history.terms
 
+    def test_model_learns_in_training_mode_whatever_its_mode_before(self):
+        nets = Net().train(), Net().eval()
+        for net in nets:
+            fit(net, make_samples(), CrossEntropy(), num_epochs=2, validation=make_samples(seed=1))
+        assert is_same(state(nets[0]), nets[1])
+        assert nets[1].backbone[1].running_mean.abs().max() > 0
+
     def test_another_seed_gives_another_course(self):
         assert self.run(0)[1].terms != self.run(1)[1].terms
 
