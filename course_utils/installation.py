@@ -6,6 +6,7 @@ old Python gets as far as the line that names the problem.
 
 import hashlib
 import itertools
+import json
 import os
 import shutil
 import subprocess
@@ -93,6 +94,7 @@ class Installation:
             self._create()
         self._install_uv()
         self._install_packages(fresh)
+        self._silence_lab_news()
         self.stamp.write_text(self._state(), encoding="utf-8")
         return True
 
@@ -154,6 +156,13 @@ class Installation:
         self._step("Installing the packages (some minutes the first time)", sync, advice)
         shutil.rmtree(str(cache), ignore_errors=True)
         self._step("Installing course_utils", course + ["-e", str(self.root)], advice)
+
+    def _silence_lab_news(self):
+        """Keep JupyterLab from asking, at the first start, whether it may fetch news."""
+        page = self.folder / "etc" / "jupyter" / "labconfig" / "page_config.json"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        disabled = {"@jupyterlab/apputils-extension:announcements": True}
+        page.write_text(json.dumps({"disabledExtensions": disabled}), encoding="utf-8")
 
     def _step(self, title, command, advice, capture=False):
         print(f"{title} ...", flush=True)

@@ -1,4 +1,4 @@
-"""Minimise an objective, and measure the result.
+"""Minimise an objective.
 
 Letters in shapes: N samples, D features, K classes.
 """
@@ -10,15 +10,22 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from course_utils.batches import cut, epochs_for, shuffled_batches
 from course_utils.environment import device, progress_bar
-from course_utils.freezing import evaluation_mode
+from course_utils.evaluation import evaluate, predict, sample_loss
 from course_utils.history import EarlyStopping, History
-from course_utils.metrics import Metrics, compute_metrics
 from course_utils.objectives import Batch, Objective
 from course_utils.optimizers import make_optimizer, make_schedule, undone_on_error
 from course_utils.tasks import Samples
 
-EVALUATION_BATCH = 256  # samples at a time where no gradient is needed
+__all__ = [
+    "TrainingDivergedError",
+    "epochs_for",
+    "evaluate",
+    "fit",
+    "linear_probe",
+    "predict",
+]
 
 
 class TrainingDivergedError(ArithmeticError):
@@ -98,12 +105,12 @@ def fit(
     history = History.of(objective)
     with _borrowed(model, seed):
         stepper = make_optimizer(model, optimizer, learning_rate)
-        steps_per_epoch = len(_cut(torch.arange(len(samples)), batch_size))
+        steps_per_epoch = len(cut(torch.arange(len(samples)), batch_size))
         scheduler = make_schedule(stepper, schedule, num_epochs * steps_per_epoch)
         stopping = EarlyStopping(model, patience)
         epochs = range(1, num_epochs + 1)
         for epoch in progress_bar(epochs, "fit", unit="epoch") if progress else epochs:
-            batches = _shuffled_batches(samples, batch_size)
+            batches = shuffled_batches(samples, batch_size)
             means = _run_epoch(model.train(), batches, objective, stepper, scheduler)
             for name, mean in means.items():
                 history.terms[name].append(mean)
@@ -114,37 +121,6 @@ def fit(
                     break
         history.best_epoch = stopping.restore(epoch)
     return history
-
-
-def epochs_for(num_steps: int, num_samples: int, batch_size: int = 32) -> int:
-    """Return how many epochs make at least ``num_steps`` steps.
-
-    With few samples an epoch is a step or two, so equal epochs would be unequal work.
-
-    Parameters
-    ----------
-    num_steps, num_samples, batch_size : int
-        Each at least 1; ``batch_size`` is that of `fit`.
-
-    Raises
-    ------
-    ValueError
-        If one of them is below 1.
-
-    Examples
-    --------
-    >>> epochs_for(100, num_samples=10), epochs_for(100, num_samples=320)
-    (100, 10)
-    """
-    for name, value in (
-        ("num_steps", num_steps),
-        ("num_samples", num_samples),
-        ("batch_size", batch_size),
-    ):
-        if value < 1:
-            raise ValueError(f"{name} is {value}; give 1 or more")
-    steps_in_epoch = len(_cut(torch.arange(num_samples), batch_size))
-    return -(-num_steps // steps_in_epoch)
 
 
 def linear_probe(samples: Samples, objective: Objective, *, num_classes: int) -> nn.Linear:
@@ -186,42 +162,6 @@ def linear_probe(samples: Samples, objective: Objective, *, num_classes: int) ->
     return head
 
 
-def predict(model: nn.Module, inputs: Tensor) -> Tensor:
-    """Compute outputs (N, K) in evaluation mode, without gradients, on the CPU."""
-    home, target = next(model.parameters()).device, device()
-    try:
-        with evaluation_mode(model.to(target)), torch.inference_mode():
-            outputs = [model(part.to(target)).cpu() for part in inputs.split(EVALUATION_BATCH)]
-    finally:
-        model.to(home)
-    # joined outside of inference mode: such tensors could not be targets of a loss (distillation)
-    return torch.cat(outputs)
-
-
-def evaluate(model: nn.Module, samples: Samples) -> Metrics:
-    """Measure a model on samples. It stays unchanged.
-
-    Raises
-    ------
-    ValueError
-        If there is no sample.
-    """
-    if len(samples) == 0:
-        raise ValueError("samples is empty; give at least one sample to measure on")
-    return compute_metrics(predict(model, samples.inputs), samples.labels, samples.weights)
-
-
-def sample_loss(model: nn.Module, samples: Samples, objective: Objective) -> float:
-    """Compute the losses L of an objective on samples, without its regularisers R.
-
-    The model stays unchanged.
-    """
-    outputs = predict(model, samples.inputs)
-    batch = Batch(model, samples.inputs, samples.labels, outputs, samples.weights)
-    losses = [factor * term.value(batch) for factor, term in objective.parts if term.role == "L"]
-    return float(sum(losses))
-
-
 def _check_arguments(samples, num_epochs, batch_size, validation, patience):
     for name, value in (("num_epochs", num_epochs), ("batch_size", batch_size)):
         if value < 1:
@@ -248,22 +188,6 @@ def _borrowed(model: nn.Module, seed: int):
             model.to(home)
             for module, was_training in modes:
                 module.training = was_training
-
-
-def _shuffled_batches(samples: Samples, batch_size: int) -> list[Samples]:
-    """Cut the samples into batches in random order."""
-    return [samples.select(part) for part in _cut(torch.randperm(len(samples)), batch_size)]
-
-
-def _cut(order: Tensor, batch_size: int) -> list[Tensor]:
-    """Cut positions into batches.
-
-    BatchNorm cannot normalise one sample, so a last single one joins the batch before it.
-    """
-    parts = list(order.split(batch_size))
-    if len(parts) > 1 and len(parts[-1]) == 1 < batch_size:
-        parts[-2:] = [torch.cat(parts[-2:])]
-    return parts
 
 
 def _run_epoch(model, batches, objective, stepper, scheduler) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """Tests of course_utils.installation, with a runner that only pretends to install."""
 
+import json
 import os
 import shutil
 import sys
@@ -77,6 +78,12 @@ class TestInstall:
         assert sync[:5] == [str(course.uv), "pip", "sync", "--python", str(course.python)]
         assert sync[5:] == ["--require-hashes", str(course.lock)]
         assert editable[-4:] == ["--no-deps", "--no-build-isolation", "-e", str(course.root)]
+
+    def test_jupyterlab_does_not_ask_about_news(self, course):
+        course.install()
+        page = course.folder / "etc" / "jupyter" / "labconfig" / "page_config.json"
+        disabled = json.loads(page.read_text(encoding="utf-8"))["disabledExtensions"]
+        assert disabled == {"@jupyterlab/apputils-extension:announcements": True}
 
     def test_second_call_does_no_install_work(self, course, run):
         course.install()

@@ -15,14 +15,14 @@ MODULES = sorted(
     for path in PACKAGE.rglob("*.py")
     if path.name != "__init__.py"
 )
-LONGEST_MODULE = 310  # lines, docstrings included
+LONGEST_MODULE = 290  # lines, docstrings included
 LONGEST_BODY = 30  # lines of a function, without its docstring
 # DESIGN section 2: data flows one way; a module may import from its own or an earlier stage
 STAGES = [
     ["checksums", "packages", "health", "environment", "claims"],
     ["tasks", "datasets", "cache", "freezing", "backbones", "features"],
     ["algebra", "objectives", "metrics"],
-    ["history", "optimizers", "training"],
+    ["history", "optimizers", "batches", "evaluation", "training"],
     ["experiments", "distances"],
     ["plotting"],
 ]
@@ -130,7 +130,7 @@ print("all")
 class TestDirection:
     def test_imports_have_no_cycle(self):
         graph = {module: imports_at_the_top(module) for module in MODULES}
-        assert graph["course_utils.training"] >= {"course_utils.history", "course_utils.metrics"}
+        assert graph["course_utils.training"] >= {"course_utils.history", "course_utils.evaluation"}
         assert len(list(TopologicalSorter(graph).static_order())) == len(MODULES)
 
     @pytest.mark.parametrize("module", STAGE)

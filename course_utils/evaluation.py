@@ -1,0 +1,51 @@
+"""Measure a model, which stays unchanged.
+
+Letters in shapes: N samples, K classes.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from course_utils.environment import device
+from course_utils.freezing import evaluation_mode
+from course_utils.metrics import Metrics, compute_metrics
+from course_utils.objectives import Batch, Objective
+from course_utils.tasks import Samples
+
+EVALUATION_BATCH = 256  # samples at a time where no gradient is needed
+
+
+def predict(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Compute outputs (N, K) in evaluation mode, without gradients, on the CPU."""
+    home, target = next(model.parameters()).device, device()
+    try:
+        with evaluation_mode(model.to(target)), torch.inference_mode():
+            outputs = [model(part.to(target)).cpu() for part in inputs.split(EVALUATION_BATCH)]
+    finally:
+        model.to(home)
+    # joined outside of inference mode: such tensors could not be targets of a loss (distillation)
+    return torch.cat(outputs)
+
+
+def evaluate(model: nn.Module, samples: Samples) -> Metrics:
+    """Measure a model on samples. It stays unchanged.
+
+    Raises
+    ------
+    ValueError
+        If there is no sample.
+    """
+    if len(samples) == 0:
+        raise ValueError("samples is empty; give at least one sample to measure on")
+    return compute_metrics(predict(model, samples.inputs), samples.labels, samples.weights)
+
+
+def sample_loss(model: nn.Module, samples: Samples, objective: Objective) -> float:
+    """Compute the losses L of an objective on samples, without its regularisers R.
+
+    The model stays unchanged.
+    """
+    outputs = predict(model, samples.inputs)
+    batch = Batch(model, samples.inputs, samples.labels, outputs, samples.weights)
+    losses = [factor * term.value(batch) for factor, term in objective.parts if term.role == "L"]
+    return float(sum(losses))
