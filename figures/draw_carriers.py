@@ -34,7 +34,7 @@ CARRIERS = (
         "Feature transfer",
         style.FEATURE,
     ),
-    Carrier("weights $w_0$", "start at $w_0$, stay near it", "Parameter transfer", style.PARAMETER),
+    Carrier("weights $w_0$", "start at $w_0$", "Parameter transfer", style.PARAMETER),
     Carrier("answers", "imitate what it answers", "Knowledge transfer", style.KNOWLEDGE),
 )
 

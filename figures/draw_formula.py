@@ -7,8 +7,8 @@ import style
 ALT_TEXT = (
     "The formula: minimise over w the mean over n examples of the loss L between label and "
     "prediction, plus the strength lambda times the regulariser R(w). A table below says what "
-    "each family chooses. Feature transfer keeps phi fixed under a new head, and R can be a "
-    "distance of features. Parameter transfer starts at w0, and R is 0 or pulls towards w0. "
+    "each family chooses. Feature transfer keeps phi fixed under a new head, and R is the size of "
+    "w or a distance of features. Parameter transfer starts at w0, and R is 0 or pulls towards w0. "
     "Knowledge transfer compares with the answers of the source model, in the loss or in R. "
     "Instance transfer weights the examples in the sum. No transfer starts at random, and R is "
     "the size of w."
@@ -31,20 +31,21 @@ class Part(NamedTuple):
 
 # the middles follow from the widths of the parts at this size, with the usual gaps between them
 PARTS = (
-    Part(r"$\min_{w}$", 34),
+    Part(r"$\min_{w}$", 34, "weights", ABOVE),
     Part(r"$\frac{1}{n}\sum_i$", 42.5, "examples"),
     Part(r"$L$", 49, "loss", ABOVE),
     Part(r"$($", 51.6),
     Part(r"$y_i$", 54.1, "label"),
     Part(r"$,$", 56.7),
     Part(r"$f_w(x_i))$", 63.5, "prediction", ABOVE),
+    Part("", 65.3, "input"),
     Part(r"$+$", 72.6),
     Part(r"$\lambda$", 76.7, "strength", ABOVE),
     Part(r"$R(w)$", 82.8, "regulariser"),
 )
 HEADS = ("family", "start of $w$", "what is compared", "pull $R(w)$")
 ROWS = (
-    ("feature", r"fixed $\varphi$, new head", "labels", "distance of features"),
+    ("feature", r"fixed $\varphi$, new head", "labels", r"½$\|w\|^2$ or a distance"),
     ("parameter", r"$w_0$", "labels", r"$0$ or ½$\|w-w_0\|^2$"),
     ("knowledge", r"random or $w_0$", "the source model's answers", "old answers"),
     ("instance", r"random or $w_0$", "labels, weighted examples", "as with no transfer"),

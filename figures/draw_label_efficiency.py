@@ -16,7 +16,7 @@ from course_utils.plotting import label_efficiency_curve
 ALT_TEXT = (
     "Two panels show accuracy over the number of labels per class. Left, the target has new "
     "classes: fine-tuned is a little above from scratch with few labels and equal with many, and "
-    "frozen falls far below both. Right, the target has the same classes in a new domain: frozen "
+    "frozen falls behind both. Right, the target has the same classes in a new domain: frozen "
     "and fine-tuned start far above from scratch, and the three come together with many labels. "
     "In each panel an arrow goes from fine-tuned with 5 labels to the right until from scratch is "
     "as good: it is short on the left and long on the right."

@@ -35,7 +35,8 @@ _CASES = [
     Case(
         (_SIZES, [0.4, 0.6, 0.8, 0.9], 0.7),
         20,
-        "Return the number of labels, not its place in the list and not the accuracy.",
+        "Return the smallest number of labels that is enough, not its place in the list and not "
+        "the accuracy.",
     ),
     Case(
         (_SIZES, [0.4, 0.6, 0.8, 0.9], 0.6),
@@ -82,7 +83,7 @@ open_ended = Exercise(
     judge=judge_comparison,
     hints=[
         "`subset_of_classes(mnist, [...])` makes the two tasks, `pretrain(source)` the start.",
-        "Write a function of the seed; `build(arm, source_model, target, seed)` makes each model.",
+        "Write a function of the seed; `build` makes each model, `adapt` lets it learn.",
         "repeat(function, range(5)) runs it; print the result, and .difference(arm, other, size).",
     ],
     solution="""
@@ -95,8 +96,7 @@ open_ended = Exercise(
             scores = {}
             for arm in ("frozen", "from scratch"):
                 model = build(arm, even_model, odd, seed)
-                rate = LEARNING_RATES[arm]
-                fit(model, few, CrossEntropy(), num_epochs=100, learning_rate=rate, seed=seed)
+                adapt(arm, model, few, seed)
                 scores[arm, 5] = evaluate(model, odd.validation).accuracy
             return scores
 

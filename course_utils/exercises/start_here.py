@@ -35,15 +35,15 @@ easy = Exercise(
 _CASES = [
     Case(([0, 0, 1, 1], [0, 0, 1, 1]), 1.0, "All predictions are right here."),
     Case(
-        ([0, 0, 0, 0, 0], [0, 0, 0, 0, 1]),
-        0.5,
-        "0.8 would be the plain accuracy: average over the classes, not over the samples.",
-    ),
-    Case(
         ([0, 0, 0, 1], [0, 0, 1, 1]),
         0.75,
         "Divide by the number of samples that truly are of the class, not by the number that "
         "the model says are.",
+    ),
+    Case(
+        ([0, 0, 0, 0, 0], [0, 0, 0, 0, 1]),
+        0.5,
+        "0.8 would be the plain accuracy: average over the classes, not over the samples.",
     ),
     Case(
         ([2, 0, 1], [2, 2, 1]),
@@ -76,8 +76,8 @@ medium = Exercise(
 
 open_ended = Exercise(
     "open",
-    question="Change one thing and compare with how it was: another lambda, the uncertain cells "
-    "too (`certain_only=False`), another size. Predict first.",
+    question="Change one thing and compare with how it was: another $\\lambda$, the uncertain "
+    "cells too (`certain_only=False`), another number of labels. Predict first.",
     judge=judge_comparison,
     hints=[
         "Write a function of the seed that returns a dict from (arm, size) to balanced accuracy.",
