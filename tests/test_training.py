@@ -8,18 +8,16 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
+from toys import Net, is_same, make_samples, state
 
 from course_utils import optimizers
 from course_utils.freezing import freeze
-from course_utils.objectives import L1, L2, L2SP, Batch, CrossEntropy, SquaredError, Term
+from course_utils.objectives import L1, L2, L2SP, CrossEntropy, SquaredError, Term
 from course_utils.tasks import Samples
 from course_utils.training import (
     TrainingDivergedError,
-    epochs_for,
-    evaluate,
     fit,
     linear_probe,
-    predict,
     sample_loss,
 )
 
@@ -33,33 +31,6 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def make_samples(number=30, num_classes=2, seed=0, weighted=False):
-    """Classes that overlap, in four dimensions."""
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.arange(number) % num_classes
-    centres = torch.randn(num_classes, 4, generator=torch.Generator().manual_seed(99))
-    inputs = centres[labels] + torch.randn(number, 4, generator=generator)
-    weights = torch.rand(number, generator=generator) + 0.1 if weighted else None
-    return Samples(inputs, labels, weights)
-
-
-class Net(nn.Module):
-    """A backbone with BatchNorm and dropout, and a head; remembers the sizes of its batches."""
-
-    def __init__(self, num_classes=2):
-        super().__init__()
-        torch.manual_seed(0)
-        self.backbone = nn.Sequential(
-            nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(0.2)
-        )
-        self.head = nn.Linear(6, num_classes)
-        self.batches = []
-
-    def forward(self, inputs):
-        self.batches.append(len(inputs))
-        return self.head(self.backbone(inputs))
-
-
 class Barrier(Term):
     """Finite only near the start: its minimum at 5 lies where it is not a number."""
 
@@ -71,14 +42,6 @@ class Barrier(Term):
         weight = batch.model.weight
         squares = (weight - 5).square().sum()
         return squares if weight.abs().max() < 0.9 else squares * math.nan
-
-
-def state(module):
-    return {name: value.clone() for name, value in module.state_dict().items()}
-
-
-def is_same(before, module):
-    return all(value.equal(before[name]) for name, value in module.state_dict().items())
 
 
 class TestLinearProbe:
@@ -291,36 +254,6 @@ class TestBatches:
         assert max(made) == steps
 
 
-class TestEpochsFor:
-    @pytest.mark.parametrize(
-        ("num_steps", "num_samples", "epochs"),
-        [
-            (1, 100, 1),
-            (7, 8, 4),  # two steps an epoch
-            (8, 8, 4),
-            (9, 8, 5),
-            (6, 9, 3),  # a last single sample joins: two steps, not three
-            (6, 10, 2),
-            (6, 1, 6),
-        ],
-    )
-    def test_fit_makes_that_many_steps(self, num_steps, num_samples, epochs):
-        assert epochs_for(num_steps, num_samples, batch_size=4) == epochs
-        steps = []
-        model = nn.Linear(4, 2)
-        model.register_forward_pre_hook(lambda module, inputs: steps.append(1))
-        samples = make_samples(num_samples)
-        fit(model, samples, CrossEntropy(), num_epochs=epochs, batch_size=4)
-        assert len(steps) >= num_steps
-        assert len(steps) - len(steps) // epochs < num_steps  # one epoch less is not enough
-
-    @pytest.mark.parametrize("name", ["num_steps", "num_samples", "batch_size"])
-    def test_number_below_1_is_refused(self, name):
-        numbers = {"num_steps": 5, "num_samples": 5, "batch_size": 5} | {name: 0}
-        with pytest.raises(ValueError, match=f"{name} is 0; give 1 or more"):
-            epochs_for(**numbers)
-
-
 class TestHistoryOfFit:
     def test_means_are_sums_over_samples_divided_by_n(self):
         model = nn.Linear(4, 2)
@@ -486,56 +419,3 @@ class TestArguments:
     def test_model_that_is_frozen_throughout_is_refused(self):
         with pytest.raises(ValueError, match="model has no trainable parameter"):
             fit(freeze(Net()), make_samples(), CrossEntropy(), num_epochs=1)
-
-
-class TestPredict:
-    def test_outputs_are_those_of_evaluation_mode_for_any_number_of_parts(self):
-        net, inputs = Net().train(), torch.randn(600, 4)
-        outputs = predict(net, inputs)
-        assert max(net.batches) == 256
-        assert all(module.training for module in net.modules())
-        with torch.no_grad():
-            torch.testing.assert_close(outputs, net.eval()(inputs))
-
-    def test_outputs_can_be_targets_of_a_loss(self):
-        outputs = predict(Net(), torch.randn(5, 4))
-        assert not outputs.requires_grad
-        student = nn.Linear(4, 2)
-        loss = (student(torch.randn(5, 4)) * outputs).sum()  # inference tensors would raise here
-        loss.backward()
-        assert student.weight.grad is not None
-
-    def test_model_is_left_as_it_was(self):
-        net = Net().train()
-        before = state(net)
-        predict(net, torch.randn(5, 4))
-        assert is_same(before, net)
-
-
-class TestEvaluate:
-    def test_metrics_count_samples_and_weights(self):
-        model = nn.Linear(1, 2, bias=False)
-        model.weight.data = torch.tensor([[-1.0], [1.0]])
-        inputs = torch.tensor([[-1.0], [2.0], [3.0], [-4.0]])  # answers 0, 1, 1, 0
-        samples = Samples(inputs, torch.tensor([0, 1, 0, 0]), torch.tensor([1.0, 1.0, 0.5, 0.5]))
-        found = evaluate(model, samples)
-        assert (found.num_samples, found.accuracy) == (4, 0.75)
-        assert found.weighted_accuracy == pytest.approx(2.5 / 3)
-        assert found.balanced_accuracy == pytest.approx((2 / 3 + 1) / 2)
-
-    def test_no_sample_is_refused(self):
-        empty = make_samples().select(torch.tensor([], dtype=torch.int64))
-        with pytest.raises(ValueError, match="samples is empty; give .* to measure on"):
-            evaluate(Net(), empty)
-
-
-class TestSampleLoss:
-    def test_losses_count_with_their_factors_and_regularisers_do_not(self):
-        model, samples = nn.Linear(4, 2), make_samples(weighted=True)
-        outputs = model(samples.inputs).detach()
-        batch = Batch(model, samples.inputs, samples.labels, outputs, samples.weights)
-        plain = CrossEntropy().value(batch).item()
-        smooth = CrossEntropy(label_smoothing=0.5).value(batch).item()
-        objective = 2 * CrossEntropy() + L2() + 3 * CrossEntropy(label_smoothing=0.5)
-        found = sample_loss(model, samples, objective)
-        assert found == pytest.approx(2 * plain + 3 * smooth, rel=1e-5)

@@ -1,0 +1,63 @@
+"""Tests of course_utils.evaluation."""
+
+import pytest
+import torch
+from torch import nn
+from toys import Net, is_same, make_samples, state
+
+from course_utils.evaluation import evaluate, predict, sample_loss
+from course_utils.objectives import L2, Batch, CrossEntropy
+from course_utils.tasks import Samples
+
+
+class TestPredict:
+    def test_outputs_are_those_of_evaluation_mode_for_any_number_of_parts(self):
+        net, inputs = Net().train(), torch.randn(600, 4)
+        outputs = predict(net, inputs)
+        assert max(net.batches) == 256
+        assert all(module.training for module in net.modules())
+        with torch.no_grad():
+            torch.testing.assert_close(outputs, net.eval()(inputs))
+
+    def test_outputs_can_be_targets_of_a_loss(self):
+        outputs = predict(Net(), torch.randn(5, 4))
+        assert not outputs.requires_grad
+        student = nn.Linear(4, 2)
+        loss = (student(torch.randn(5, 4)) * outputs).sum()  # inference tensors would raise here
+        loss.backward()
+        assert student.weight.grad is not None
+
+    def test_model_is_left_as_it_was(self):
+        net = Net().train()
+        before = state(net)
+        predict(net, torch.randn(5, 4))
+        assert is_same(before, net)
+
+
+class TestEvaluate:
+    def test_metrics_count_samples_and_weights(self):
+        model = nn.Linear(1, 2, bias=False)
+        model.weight.data = torch.tensor([[-1.0], [1.0]])
+        inputs = torch.tensor([[-1.0], [2.0], [3.0], [-4.0]])  # answers 0, 1, 1, 0
+        samples = Samples(inputs, torch.tensor([0, 1, 0, 0]), torch.tensor([1.0, 1.0, 0.5, 0.5]))
+        found = evaluate(model, samples)
+        assert (found.num_samples, found.accuracy) == (4, 0.75)
+        assert found.weighted_accuracy == pytest.approx(2.5 / 3)
+        assert found.balanced_accuracy == pytest.approx((2 / 3 + 1) / 2)
+
+    def test_no_sample_is_refused(self):
+        empty = make_samples().select(torch.tensor([], dtype=torch.int64))
+        with pytest.raises(ValueError, match="samples is empty; give .* to measure on"):
+            evaluate(Net(), empty)
+
+
+class TestSampleLoss:
+    def test_losses_count_with_their_factors_and_regularisers_do_not(self):
+        model, samples = nn.Linear(4, 2), make_samples(weighted=True)
+        outputs = model(samples.inputs).detach()
+        batch = Batch(model, samples.inputs, samples.labels, outputs, samples.weights)
+        plain = CrossEntropy().value(batch).item()
+        smooth = CrossEntropy(label_smoothing=0.5).value(batch).item()
+        objective = 2 * CrossEntropy() + L2() + 3 * CrossEntropy(label_smoothing=0.5)
+        found = sample_loss(model, samples, objective)
+        assert found == pytest.approx(2 * plain + 3 * smooth, rel=1e-5)

@@ -1,0 +1,41 @@
+"""Small samples and networks for tests, and whether a network has changed."""
+
+import torch
+from torch import nn
+
+from course_utils.tasks import Samples
+
+
+def make_samples(number=30, num_classes=2, seed=0, weighted=False):
+    """Classes that overlap, in four dimensions."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(number) % num_classes
+    centres = torch.randn(num_classes, 4, generator=torch.Generator().manual_seed(99))
+    inputs = centres[labels] + torch.randn(number, 4, generator=generator)
+    weights = torch.rand(number, generator=generator) + 0.1 if weighted else None
+    return Samples(inputs, labels, weights)
+
+
+class Net(nn.Module):
+    """A backbone with BatchNorm and dropout, and a head; remembers the sizes of its batches."""
+
+    def __init__(self, num_classes=2):
+        super().__init__()
+        torch.manual_seed(0)
+        self.backbone = nn.Sequential(
+            nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(0.2)
+        )
+        self.head = nn.Linear(6, num_classes)
+        self.batches = []
+
+    def forward(self, inputs):
+        self.batches.append(len(inputs))
+        return self.head(self.backbone(inputs))
+
+
+def state(module):
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def is_same(before, module):
+    return all(value.equal(before[name]) for name, value in module.state_dict().items())
