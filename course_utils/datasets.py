@@ -195,10 +195,7 @@ def load_solar_cells(
     return Task(
         f"is this {cells} defective" if question == "defective" else f"which kind of {cells}",
         ("functional", "defective") if question == "defective" else ("mono", "poly"),
-        **{
-            name: samples.with_inputs(_to_grey(samples.inputs))
-            for name, samples in _parts_of(Samples(images, labels, weights), parts).items()
-        },
+        **_parts_of(Samples(images, labels, weights), parts),
         units=GREY,
         licence="CC BY-NC-SA 4.0 (non-commercial)",
         source="ELPV, Deitsch et al. 2019, doi:10.1016/j.solener.2019.02.067",
@@ -224,7 +221,11 @@ def _check_choice(name, value, allowed):
 
 
 def _parts_of(samples: Samples, parts: dict[str, Tensor]) -> dict[str, Samples]:
-    return {name: samples.select(positions) for name, positions in parts.items()}
+    """Select the parts; only what is selected is turned into grey values, if it is not yet."""
+    selected = {name: samples.select(positions) for name, positions in parts.items()}
+    if samples.inputs.dtype != torch.uint8:
+        return selected
+    return {name: part.with_inputs(_to_grey(part.inputs)) for name, part in selected.items()}
 
 
 def _to_grey(pixels: Tensor) -> Tensor:
