@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from sklearn.datasets import load_sample_images
 from torch import nn
+from toys import one_thread  # noqa: F401, a fixture that works by being there
 
 from course_utils import packages
 from course_utils.backbones import (
@@ -25,15 +26,6 @@ from course_utils.backbones import (
 )
 
 PALACE, DAISY = 698, 985  # classes of ImageNet-1k
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Two threads for few images only stand in each other's way."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

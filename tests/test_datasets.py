@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from sklearn.datasets import load_digits as load_uci_digits
+from toys import one_thread  # noqa: F401, a fixture that works by being there
 
 from course_utils.datasets import (
     load_digits,
@@ -50,15 +51,6 @@ def split_by_hand(strata, seed=0):
     validation = rest[4::5]
     train = [i for place, i in enumerate(rest) if place % 5 != 4]
     return {"train": sorted(train), "validation": sorted(validation), "test": sorted(test)}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Two threads for tiny images only stand in each other's way."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

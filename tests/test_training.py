@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
-from toys import Net, is_same, make_samples, state
+from toys import Net, is_same, make_samples, one_thread, state  # noqa: F401, a fixture
 
 from course_utils import optimizers
 from course_utils.freezing import freeze
@@ -20,15 +20,6 @@ from course_utils.training import (
     linear_probe,
     sample_loss,
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Two threads for tiny layers only stand in each other's way."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Barrier(Term):

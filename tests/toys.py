@@ -1,9 +1,19 @@
 """Small samples and networks for tests, and whether a network has changed."""
 
+import pytest
 import torch
 from torch import nn
 
 from course_utils.tasks import Samples
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Two threads for tiny layers or few images only stand in each other's way."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def make_samples(number=30, num_classes=2, seed=0, weighted=False):
