@@ -23,8 +23,8 @@ class Batch:
         The model that is being trained, with its weights w.
     inputs : torch.Tensor of shape (N, ...)
         Inputs x of the batch.
-    labels : torch.Tensor of shape (N,) or (N, ...)
-        What is to be predicted, y.
+    labels : torch.Tensor of shape (N,) or (N, ...), or None
+        What is to be predicted, y; None if nobody has labelled the inputs.
     outputs : torch.Tensor of shape (N, K)
         ``model(inputs)``, f_w(x), computed once for all terms.
     weights : torch.Tensor of shape (N,), optional
@@ -33,13 +33,16 @@ class Batch:
 
     model: nn.Module
     inputs: Tensor
-    labels: Tensor
+    labels: Tensor | None
     outputs: Tensor
     weights: Tensor | None = None
 
 
 class Objective:
-    """A sum of scaled terms. Add objectives, and multiply them with numbers from 0 on."""
+    """A sum of scaled terms. Add objectives, and multiply them with numbers from 0 on.
+
+    Shown as text it reads like the code that made it, with factors rounded to six digits.
+    """
 
     parts: tuple[tuple[float, "Term"], ...]  # the terms, each with its factor
 
@@ -80,12 +83,31 @@ class Objective:
         texts = [term.text if f == 1 else f"{f:g} * {term.text}" for f, term in self.parts]
         return " + ".join(texts)
 
+    @property
+    def formula(self) -> str:
+        """The sum as LaTeX, with the name of each term below it, as in a history."""
+        named = self.named_parts().items()
+        return " + ".join(_latex_part(factor, term, name) for name, (factor, term) in named)
+
     def _repr_latex_(self):
-        formula = " + ".join(
-            term.latex if factor == 1 else rf"{_latex_number(factor)}\,\cdot\,{term.latex}"
-            for factor, term in self.parts
-        )
-        return rf"$\displaystyle \min_w\; {formula}$"
+        return rf"$\displaystyle \min_w\; {self.formula}$"
+
+
+def latex_text(words: str) -> str:
+    r"""Write words inside mathematics; an underscore would start an index there.
+
+    Examples
+    --------
+    >>> print(latex_text("conv_stem"))
+    \text{conv\_stem}
+    """
+    return rf"\text{{{words}}}".replace("_", r"\_")
+
+
+def _latex_part(factor: float, term: "Term", name: str) -> str:
+    """Write a term as mathematics, with its factor before it and its name below."""
+    named = rf"\underbrace{{{term.latex}}}_{{{latex_text(name)}}}"
+    return named if factor == 1 else rf"{_latex_number(factor)}\,\cdot\,{named}"
 
 
 def _latex_number(number: float) -> str:

@@ -32,18 +32,25 @@ def look(number: int) -> dict:
 
 
 def label_efficiency_curve(
-    results: Results, ax: Axes, *, measure: str = "accuracy", chance: float | None = None
+    results: Results,
+    ax: Axes,
+    *,
+    measure: str = "accuracy",
+    samples: str = "labelled target samples per class",
+    chance: float | None = None,
 ) -> Axes:
-    """Draw a measure over the number of labels per class, with 95 % intervals over seeds.
+    """Draw a measure over the number of labels, with 95 % intervals over seeds.
 
     Parameters
     ----------
     results : Results
-        Arms at several sizes; a size is a number of labels per class.
+        Arms at several sizes; a size is a number of labels.
     ax : matplotlib.axes.Axes
         Where to draw.
     measure : str
-        Name of what was measured, a fraction from 0 to 1.
+        Name of what was measured.
+    samples : str
+        What the sizes count.
     chance : float, optional
         What a guess gives, drawn as a thin line.
     """
@@ -60,7 +67,7 @@ def label_efficiency_curve(
     ax.set_xscale("log")
     ax.set_xticks(every_size, [str(size) for size in every_size])
     ax.minorticks_off()
-    ax.set_xlabel("labelled target samples per class", fontsize=SIZE_OF_TEXT)
+    ax.set_xlabel(samples, fontsize=SIZE_OF_TEXT)
     ax.set_ylabel(measure, fontsize=SIZE_OF_TEXT)
     ax.legend(fontsize=SIZE_OF_TEXT, frameon=False)
     return _tidy(ax)

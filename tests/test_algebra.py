@@ -134,24 +134,38 @@ class TestText:
         text = repr(CrossEntropy(label_smoothing=0.1, class_weights=[1.0, 2.0]) + 0.25 * L2())
         assert repr(eval(text)) == text
 
+
+class TestFormula:
     @pytest.mark.parametrize(
         ("factor", "written"),
         [
-            (0.01, r"0.01\,\cdot\,c"),
-            (1, "c"),
-            (1e-5, r"10^{-5}\,\cdot\,c"),
-            (2.5e-6, r"2.5\cdot 10^{-6}\,\cdot\,c"),
-            (3e7, r"3\cdot 10^{7}\,\cdot\,c"),
+            (0.01, r"0.01\,\cdot\,"),
+            (0, r"0\,\cdot\,"),
+            (1, ""),
+            (1e-5, r"10^{-5}\,\cdot\,"),
+            (2.5e-6, r"2.5\cdot 10^{-6}\,\cdot\,"),
+            (3e7, r"3\cdot 10^{7}\,\cdot\,"),
         ],
     )
-    def test_formula_has_the_factor_as_mathematics(self, factor, written):
-        expected = rf"$\displaystyle \min_w\; {written}$"
-        assert (factor * Constant(1))._repr_latex_() == expected
+    def test_factor_stands_before_the_term_as_mathematics(self, factor, written):
+        expected = written + r"\underbrace{c}_{\text{constant}}"
+        assert (factor * Constant(1)).formula == expected
 
-    def test_formula_of_a_sum_has_all_terms(self):
-        formula = (CrossEntropy() + 0.5 * L2())._repr_latex_()
-        assert f"{CrossEntropy.latex} + 0.5" in formula
-        assert L2.latex in formula
+    def test_each_term_of_a_sum_has_its_own_name_below(self):
+        objective = Constant(1) + 2 * Constant(1) + 0.5 * Other(1)
+        assert objective.formula == (
+            r"\underbrace{c}_{\text{constant}} + 2\,\cdot\,\underbrace{c}_{\text{constant (2)}}"
+            r" + 0.5\,\cdot\,\underbrace{c}_{\text{constant (3)}}"
+        )
+
+    def test_jupyter_shows_what_is_minimised_over_w(self):
+        expected = r"$\displaystyle \min_w\; \underbrace{c}_{\text{constant}}$"
+        assert Constant(1)._repr_latex_() == expected
+
+    def test_formula_of_real_terms_has_them_all(self):
+        formula = (CrossEntropy() + 0.5 * L2()).formula
+        assert rf"\underbrace{{{CrossEntropy().latex}}}" in formula
+        assert rf" + 0.5\,\cdot\,\underbrace{{{L2().latex}}}" in formula
         assert formula.count("{") == formula.count("}")
 
 

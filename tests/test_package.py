@@ -21,10 +21,11 @@ LONGEST_BODY = 30  # lines of a function, without its docstring
 STAGES = [
     ["checksums", "packages", "health", "environment", "claims"],
     ["tasks", "datasets", "cache", "freezing", "backbones", "features"],
-    ["algebra", "objectives", "metrics"],
+    ["algebra", "losses", "regularizers", "objectives", "metrics"],
     ["history", "optimizers", "batches", "evaluation", "training"],
     ["experiments", "distances"],
-    ["plotting"],
+    ["plotting", "methods"],
+    ["plane", "sliders"],
 ]
 STAGE = {f"course_utils.{name}": n for n, names in enumerate(STAGES) for name in names}
 
