@@ -128,6 +128,20 @@ class Results:
         """The arms, in the order in which they were measured."""
         return list(dict.fromkeys(arm for arm, _ in self.rows[0]))
 
+    def select(self, arms: Iterable) -> "Results":
+        """Return the results of some arms only, such as those of one table.
+
+        Raises
+        ------
+        ValueError
+            If an arm was not measured, or none is given.
+        """
+        chosen = list(arms)
+        unknown = [arm for arm in chosen if arm not in self.arms]
+        if unknown or not chosen:
+            raise ValueError(f"arms is {chosen}; give one or more of {self.arms}")
+        return Results([{key: row[key] for key in row if key[0] in chosen} for row in self.rows])
+
     def sizes(self, arm) -> list[int]:
         """Return the sizes at which an arm was measured, in order.
 
@@ -183,10 +197,16 @@ class Results:
     def __str__(self):
         sizes = sorted({size for _, size in self.rows[0]})
         width = max(len(str(arm)) for arm in self.arms) + 2
-        lines = [" " * width + "".join(f"{size:<23}" for size in sizes).rstrip()]
-        for arm in self.arms:
-            cells = [str(self.estimate(arm, s)) if s in self.sizes(arm) else "" for s in sizes]
-            lines.append(f"{arm:<{width}}" + "".join(f"{cell:<23}" for cell in cells).rstrip())
+        table = {
+            arm: [str(self.estimate(arm, s)) if s in self.sizes(arm) else "" for s in sizes]
+            for arm in self.arms
+        }
+        longest = max(len(cell) for cells in table.values() for cell in cells)
+        column = max(23, longest + 2)  # values from 0 to 1 always get the same width
+        lines = [" " * width + "".join(f"{size:<{column}}" for size in sizes).rstrip()]
+        for arm, cells in table.items():
+            line = "".join(f"{cell:<{column}}" for cell in cells)
+            lines.append(f"{arm:<{width}}{line}".rstrip())
         return "\n".join(lines)
 
 

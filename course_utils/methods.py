@@ -51,7 +51,7 @@ class MethodTable:
     >>> import torch
     >>> source, samples = small_cnn(2), Samples(torch.zeros(1, 1, 8, 8), torch.zeros(1).long())
     >>> MethodTable(source, {"no transfer": Method(small_cnn(2), samples, CrossEntropy())})
-    no transfer: from random weights; backbone, head move; CrossEntropy()
+    no transfer: from random weights; moves: backbone, head; samples: 1; CrossEntropy()
     """
 
     def __init__(self, source_model: Classifier, methods: dict[str, Method]):
@@ -68,29 +68,37 @@ class MethodTable:
     def moves(self, name: str) -> str:
         """Return the parts of a method's model that are trained."""
         parts = self.methods[name].model.named_children()
-        return ", ".join(part for part, module in parts if _is_trainable(module))
+        return ", ".join(part for part, module in parts if _is_trainable(module)) or "nothing"
+
+    def learns_from(self, name: str) -> str:
+        """Return how many samples a method learns from, and whether they are weighted."""
+        samples = self.methods[name].samples
+        return f"{len(samples):,}" + ("" if samples.weights is None else ", weighted")
 
     def __repr__(self):
         return "\n".join(
-            f"{name}: from {self.start(name)}; {self.moves(name)} move; {method.objective!r}"
+            f"{name}: from {self.start(name)}; moves: {self.moves(name)}; "
+            f"samples: {self.learns_from(name)}; {method.objective!r}"
             for name, method in self.methods.items()
         )
 
     def _repr_markdown_(self):
-        rows = ["| method | start | what moves | code | formula |", "|---|---|---|---|---|"]
+        rows = ["| method | start | what moves | samples | objective, as code and as mathematics |"]
+        rows.append("|---|---|---|---|---|")
         for name, method in self.methods.items():
             start = self.start(name).replace("w_0", "$w_0$")
-            formula = method.objective._repr_latex_()
-            rows.append(
-                f"| {name} | {start} | {self.moves(name)} | `{method.objective!r}` | {formula} |"
-            )
+            # below each other: beside each other they are too wide for a notebook
+            objective = f"`{method.objective!r}`<br>{method.objective._repr_latex_()}"
+            escaped = name.replace("|", r"\|")  # or it would end the cell of the table
+            told = f"{escaped} | {start} | {self.moves(name)} | {self.learns_from(name)}"
+            rows.append(f"| {told} | {objective} |")
         return "\n".join(rows)
 
 
 def _same_weights(module: nn.Module, other: nn.Module) -> bool:
     own, theirs = module.state_dict(), other.state_dict()
     return own.keys() == theirs.keys() and all(
-        value.shape == theirs[key].shape and value.equal(theirs[key]) for key, value in own.items()
+        value.equal(theirs[key]) for key, value in own.items()
     )
 
 

@@ -3,7 +3,7 @@
 Letters in shapes: M points in the plane of the two weights.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -42,14 +42,19 @@ def draw_contours(
     Raises
     ------
     ValueError
-        If ``loss`` does not give one number for each point.
+        If ``loss`` does not give one finite number for each point, or the same for all.
     """
     points = torch.cartesian_prod(torch.linspace(*first, GRID), torch.linspace(*second, GRID))
-    heights = loss(points)
+    heights = loss(points).detach()
     if heights.shape != points.shape[:1]:
         raise ValueError(
             f"loss gives shape {tuple(heights.shape)} for {tuple(points.shape)} weights; "
             f"it must give one number for each row, shape {tuple(points.shape[:1])}"
+        )
+    if not heights.isfinite().all() or heights.min() == heights.max():
+        raise ValueError(
+            f"loss lies between {heights.min():g} and {heights.max():g} in this part of the plane; "
+            "lines of equal loss need finite numbers that differ"
         )
     columns, rows, heights = (t.reshape(GRID, GRID).numpy() for t in (*points.T, heights))
     lowest, highest = heights.min(), heights.max()
@@ -96,7 +101,9 @@ def draw_ball(norm: str, centre: Tensor, radius: float, ax: Axes) -> Axes:
     return ax
 
 
-def draw_path(points: Tensor, ax: Axes, *, label: str, number: int = 0) -> Axes:
+def draw_path(
+    points: Tensor, ax: Axes, *, label: str, number: int = 0, texts: Sequence[str] = ()
+) -> Axes:
     """Draw how weights move: a line with a marker at each point, and a ring at the last.
 
     Parameters
@@ -109,9 +116,20 @@ def draw_path(points: Tensor, ax: Axes, *, label: str, number: int = 0) -> Axes:
         For the legend.
     number : int
         Number of the path in its figure, which gives colour, marker and line style.
+    texts : sequence of M str, optional
+        Written beside the points; empty texts leave a point bare.
+
+    Raises
+    ------
+    ValueError
+        If there is not one text for each point.
     """
+    if texts and len(texts) != len(points):
+        raise ValueError(f"texts has {len(texts)} entries for {len(points)} points; give one each")
     x, y = points.detach().T.tolist()
     ax.plot(x, y, label=label, markersize=4, linewidth=1.2, **look(number))
+    for place in zip(texts, x, y, strict=False):
+        _write(*place, ax, offset=(8, -4))
     ax.plot(x[-1:], y[-1:], "o", markersize=11, markerfacecolor="none", color=look(number)["color"])
     return ax
 
@@ -136,6 +154,11 @@ def draw_point(
     """
     x, y = point.tolist()
     ax.plot(x, y, marker, color="black", markersize=10)
-    place = {"xytext": (8, -14 if below else 4), "textcoords": "offset points"}
-    ax.annotate(text, (x, y), fontsize=SIZE_OF_TEXT, **place)
+    _write(text, x, y, ax, offset=(8, -14 if below else 4))
     return ax
+
+
+def _write(text: str, x: float, y: float, ax: Axes, *, offset: tuple[int, int]) -> None:
+    """Write a text beside a point; the offset is in points of a letter's size."""
+    place = {"xytext": offset, "textcoords": "offset points"}
+    ax.annotate(text, (x, y), fontsize=SIZE_OF_TEXT, **place)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+DOTS_PER_INCH = 100
+
 
 class PictureSlider:
     """Move a slider and see the picture and the sentence of each value.
@@ -57,7 +59,7 @@ class PictureSlider:
         figure = Figure(figsize=self.size, layout="constrained")
         self._draw(value, figure.subplots())
         file = io.BytesIO()
-        figure.savefig(file, format="png", dpi=100)
+        figure.savefig(file, format="png", dpi=DOTS_PER_INCH)
         return file.getvalue()
 
     @property
@@ -72,14 +74,23 @@ class PictureSlider:
 
         options = [(f"{value:g}", value) for value in self.values]
         slider = ipywidgets.SelectionSlider(options=options, description=self.name)
-        sentence, image = ipywidgets.Label(), ipywidgets.Image(format="png")
+        width = f"{round(self.size[0] * DOTS_PER_INCH)}px"
+        # without a width of its own, JupyterLab would stretch the picture over the whole cell
+        image = ipywidgets.Image(format="png", layout={"width": width})
+        sentence = ipywidgets.Label()
 
         def show(value):
-            sentence.value, image.value = self._describe(value), self.picture(value)
+            image.value, sentence.value = self.picture(value), self._describe(value)
+
+        def move(change):
+            try:
+                show(change["new"])
+            except Exception as error:  # nobody sees what a moved slider raises
+                sentence.value = f"No picture: {type(error).__name__}: {error}"
 
         # the first picture is drawn here, so a mistake in draw fails the cell that made it
         show(slider.value)
-        slider.observe(lambda change: show(change["new"]), names="value")
+        slider.observe(move, names="value")
         return ipywidgets.VBox([slider, sentence, image])
 
     def __repr__(self):

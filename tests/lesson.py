@@ -137,3 +137,16 @@ def printed(cell):
         pieces += [output.get("text", ""), *output.get("traceback", [])]
         pieces += [str(value) for key, value in output.get("data", {}).items() if "text/" in key]
     return "\n".join(pieces)
+
+
+def definitions(lesson, examples=()):
+    """Return all that a lesson imports, sets in capitals or defines, and its examples."""
+    namespace = {}
+    for cell in lesson.code_cells:
+        for node in python_tree(cell).body:
+            targets = {getattr(target, "id", "") for target in getattr(node, "targets", [])}
+            kinds = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef
+            is_wanted = any(name.isupper() or name in examples for name in targets)
+            if isinstance(node, kinds) or is_wanted:
+                exec(compile(ast.Module([node], []), lesson.path.name, "exec"), namespace)
+    return namespace

@@ -1,10 +1,16 @@
 """Tests of the exercises of lesson 02: right, untouched and typical wrong answers."""
 
+import ast
+import builtins
+import inspect
 from copy import deepcopy
 from functools import partial
+from pathlib import Path
+from symtable import symtable
 
 import pytest
 import torch
+from lesson import Lesson, python_tree, tags
 from scipy.optimize import minimize_scalar
 from toys import Net, make_samples, one_thread  # noqa: F401, a fixture is used by its name
 
@@ -15,6 +21,7 @@ from course_utils.objectives import L1, L2, L2SP, Batch, CrossEntropy, SquaredEr
 from course_utils.tasks import Task
 from course_utils.training import evaluate, fit
 
+NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "02_loss_plus_regularization.ipynb"
 X, Y, W, W0, LAMBDA = [1, 2, 3], [3, 2, 5], 2, 6, 0.1  # as the question gives them
 
 
@@ -197,6 +204,42 @@ def fine_tune(objective, few, seed, source_model):
     return model
 
 
+def table_of(code):
+    """Return which names a piece of Python sets and uses, by Python's own compiler."""
+    return symtable(code, "code", "exec")
+
+
+def names_set(code):
+    """Return the names that a piece of code assigns, defines or imports at its top level."""
+    names = table_of(code).get_symbols()
+    return {name.get_name() for name in names if name.is_assigned() or name.is_imported()}
+
+
+def names_needed(code):
+    """Return the names that a piece of code uses and does not set, also inside its functions."""
+    tables = [table_of(code)]
+    for table in tables:
+        tables += table.get_children()
+    used = {
+        name.get_name()
+        for table in tables
+        for name in table.get_symbols()
+        if name.is_global() and name.is_referenced()
+    }
+    return used - names_set(code) - set(dir(builtins))
+
+
+def code_above_the_open_exercise():
+    """Return the code of the lesson that comes before the open exercise, without other exercises.
+
+    A reader may solve one exercise and not the others.
+    """
+    cells = Lesson.read(NOTEBOOK).code_cells
+    last = next(n for n, cell in enumerate(cells) if "open_ended.check" in cell.source)
+    own = [cell for cell in cells[:last] if not {"exercise", "solution"} & set(tags(cell))]
+    return [node for cell in own for node in python_tree(cell).body]
+
+
 @pytest.fixture(scope="module")
 def names():
     """Return what the notebook has defined above the open exercise."""
@@ -224,6 +267,22 @@ class TestOpen:
             (Results([{("a", 5): 0.6, ("b", 5): 0.6}] * 5), "did both run the same code"),
         ]
         assert find_faults(open_ended, wrong, names=names) == []
+
+    def test_lesson_has_all_names_that_the_solution_uses(self, names):
+        defined = names_set(ast.unparse(ast.Module(code_above_the_open_exercise(), [])))
+        needed = names_needed(open_ended.solution_code)
+        assert {"fine_tune", "source_model", "high", "repeat"} <= needed  # or nothing is checked
+        assert needed - defined == set()
+        assert set(names) - defined == set()  # the stand-ins of these tests have the same names
+
+    def test_stand_in_takes_what_the_function_of_the_lesson_takes(self):
+        (own,) = [
+            node
+            for node in code_above_the_open_exercise()
+            if isinstance(node, ast.FunctionDef) and node.name == "fine_tune"
+        ]
+        theirs = [argument.arg for argument in own.args.args]
+        assert theirs == list(inspect.signature(fine_tune).parameters)[:3]
 
     def test_arms_of_the_solution_differ_in_the_objective_only(self, names):
         calls = []

@@ -1,13 +1,12 @@
 """Tests of the exercises of lesson 01: right, untouched and typical wrong answers."""
 
-import ast
 import math
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
-from lesson import Lesson, python_tree
+from lesson import Lesson, definitions
 from nbformat.v4 import new_code_cell, new_notebook
 
 from course_utils.exercises.authoring import find_faults
@@ -92,18 +91,6 @@ class TestMedium:
         results = Results([{("arm", 1): 0.4, ("arm", 5): 0.6, ("arm", 20): 0.8}])
         for level, expected in [(0.3, 1), (0.6, 5), (0.8, 20), (0.9, math.inf)]:
             assert results.labels_needed("arm", level)[0] == pytest.approx(expected)
-
-
-def definitions(lesson):
-    """Return all that a lesson imports, sets in capitals, or defines as a function."""
-    namespace = {}
-    for cell in lesson.code_cells:
-        for node in python_tree(cell).body:
-            targets = [getattr(target, "id", "") for target in getattr(node, "targets", [])]
-            is_definition = isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef)
-            if is_definition or any(name.isupper() for name in targets):
-                exec(compile(ast.Module([node], []), lesson.path.name, "exec"), namespace)
-    return namespace
 
 
 def small_mnist():

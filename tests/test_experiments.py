@@ -103,6 +103,23 @@ class TestResults:
         assert lines[2].rstrip() == "frozen   0.750 [0.115, 1.385]"
         assert lines[0].index("20") == lines[1].index("0.800")
 
+    def test_columns_of_the_table_never_touch(self):
+        low = Results([{("a", 1): -12345.6, ("a", 2): 1.0}, {("a", 1): 99999.9, ("a", 2): 2.0}])
+        head, line = str(low).splitlines()
+        assert line[head.index("2") - 1] == " "
+        assert line[head.index("2") :] == str(low.estimate("a", 2))
+
+    def test_selected_arms_keep_their_values_and_order(self):
+        found = self.make().select(arm for arm in ("frozen",))
+        assert (found.arms, found.sizes("frozen")) == (["frozen"], [5])
+        assert found.values("frozen", 5).tolist() == [0.8, 0.7]
+        assert self.make().select(["frozen", "scratch"]).arms == ["scratch", "frozen"]
+
+    @pytest.mark.parametrize("arms", [[], ["frozen", "tuned"]])
+    def test_unknown_or_no_arms_cannot_be_selected(self, arms):
+        with pytest.raises(ValueError, match="give one or more of .*scratch"):
+            self.make().select(arms)
+
     @pytest.mark.parametrize("rows", [[], [{("a", 1): 1.0}, {("a", 2): 1.0}]])
     def test_rows_that_do_not_fit_are_refused(self, rows):
         with pytest.raises(ValueError, match="rows .*same keys"):

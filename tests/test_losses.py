@@ -160,6 +160,31 @@ class TestSquaredError:
             SquaredError().value(batch(labels=None))
 
 
+class TestEmptyBatch:
+    @pytest.mark.parametrize("weights", [None, torch.zeros(0)], ids=["alike", "weighted"])
+    @pytest.mark.parametrize(
+        ("term", "outputs", "labels"),
+        [
+            (CrossEntropy(), torch.zeros(0, 3), torch.zeros(0).long()),
+            (CrossEntropy(class_weights=[1.0, 2.0, 3.0]), torch.zeros(0, 3), torch.zeros(0).long()),
+            (SquaredError(), torch.zeros(0), torch.zeros(0)),
+            (SquaredError(), torch.zeros(0, 1), torch.zeros(0)),
+            (SquaredError(), torch.zeros(0, 2), torch.zeros(0, 2)),
+        ],
+    )
+    def test_mean_over_nothing_is_refused(self, term, outputs, labels, weights):
+        """Torch alone would give nan, and training would go on with it."""
+        message = "got an empty batch; a mean needs at least one sample"
+        with pytest.raises(ValueError, match=message) as caught:
+            term.value(batch(outputs, labels, weights))
+        assert str(caught.value).startswith(term.text)
+
+    @pytest.mark.parametrize("term", [CrossEntropy(), SquaredError()], ids=repr)
+    def test_one_sample_is_enough(self, term):
+        shape = (1, 1) if term.name == "squared error" else (1, 3)
+        assert term.value(batch(torch.zeros(shape), torch.zeros(1).long())).isfinite()
+
+
 class TestRole:
     @pytest.mark.parametrize(
         ("term", "name"), [(CrossEntropy(), "cross-entropy"), (SquaredError(), "squared error")]

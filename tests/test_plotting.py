@@ -108,6 +108,12 @@ class TestLabelEfficiencyCurve:
         assert ax.get_xlabel() == "labelled target samples per class"
         assert ax.get_ylabel() == "balanced accuracy"
 
+    def test_what_is_counted_can_be_said(self, ax):
+        label_efficiency_curve(make_results(), ax, samples="labelled target trips")
+        assert ax.get_xlabel() == "labelled target trips"
+        assert ax.get_ylabel() == "accuracy"
+        assert ax.xaxis.label.get_fontsize() == SIZE_OF_TEXT
+
     def test_ticks_are_the_sizes_on_a_logarithmic_axis(self, ax):
         label_efficiency_curve(make_results(), ax)
         assert ax.get_xscale() == "log"

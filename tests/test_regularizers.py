@@ -90,6 +90,12 @@ class TestRegularizer:
     def test_mathematics_has_the_part_as_an_index_of_w(self, make, latex):
         assert make(Net()).latex == latex
 
+    def test_underscore_of_a_name_is_escaped_as_mathjax_needs_it(self):
+        r"""An underscore in \text would start an index, and MathJax shows an error instead."""
+        formula = L2(prefix="conv_stem.").formula
+        assert r"w_{\text{conv\_stem}}" in formula
+        assert r"_{\text{L2 of conv\_stem}}" in formula
+
     @pytest.mark.parametrize("make", [L1, L2, lambda prefix: L2SP(Net(), prefix=prefix)])
     @pytest.mark.parametrize("prefix", [None, 0, b"head.", ("head.",), nn.Linear(1, 1)])
     def test_prefix_that_is_no_text_is_refused(self, make, prefix):

@@ -35,9 +35,9 @@ easy = Exercise(
         "The mean loss is (0.5 + 2 + 0.5) / 3 = 1. The weight is 4 away from w0.",
     ],
     solution="""
-        x, y = [1, 2, 3], [3, 2, 5]
+        inputs, labels = [1, 2, 3], [3, 2, 5]
         w, w0, lam = 2, 6, 0.1
-        losses = [(y_i - w * x_i) ** 2 / 2 for x_i, y_i in zip(x, y, strict=True)]
+        losses = [(y_i - w * x_i) ** 2 / 2 for x_i, y_i in zip(inputs, labels, strict=True)]
         answer = sum(losses) / len(losses) + lam * (w - w0) ** 2 / 2
     """,
     why="Each objective of the course is computed like this: a mean over samples, plus a pull.",
@@ -48,13 +48,13 @@ _CASES = [
         (3, 5, 0),
         3,
         "With lambda = 0 nothing pulls: what the data say is left. Is it lambda that weighs w0, "
-        "and 1 that weighs the data?",
+        "and do the two weights of your mean add up to what you divide by?",
     ),
     Case(
         (6, 0, 2),
         2,
         "With w0 = 0 this is ordinary shrinkage. The weights of the mean are 1 and lambda: divide "
-        "by their sum.",
+        "by their sum. (1 - lambda) cannot be a weight, since lambda may be larger than 1.",
     ),
     Case(
         (3, 3, 2),
