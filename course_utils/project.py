@@ -24,6 +24,7 @@ make COMMAND                 on Windows: py -m course_utils.project COMMAND
   run        run all notebooks and report times, memory and claims
   notebooks  run all notebooks again and store them with their outputs
   figures    draw all figures of figures/ again
+  bench      measure the benchmark on solar cells again (an hour; not part of test)
   lock       renew requirements.lock from requirements.txt (needs the network)
   help       show this list
 
@@ -31,6 +32,7 @@ More arguments: make lab ARGS=--no-browser        py -m course_utils.project lab
     setup      --fresh      throw .venv away, download and install everything anew
     lab        any option of JupyterLab, such as --no-browser
     notebooks  the files to run; all without it
+    bench      --splits 3 (number of splits of each kind), --tuning (measure on validation)
     lock       any option of "uv pip compile", such as --upgrade"""
 
 
@@ -164,6 +166,12 @@ def _figures(installation, extra):
     return int(bool(failed))
 
 
+def _bench(installation, extra):
+    installation.install()
+    script = str(ROOT / "tests" / "benchmarks" / "solar_cells.py")
+    return call([str(installation.python), script, *extra], installation.environment())
+
+
 def _lock(installation, extra):
     installation.install()
     command = [
@@ -191,6 +199,7 @@ COMMANDS = {
     "run": _notebooks("run"),
     "notebooks": _notebooks("store"),
     "figures": _figures,
+    "bench": _bench,
     "lock": _lock,
     "help": _help,
 }

@@ -18,7 +18,7 @@ from course_utils.installation import Installation
 from course_utils.preconditions import SetupError
 
 ROOT = project.ROOT
-COMMANDS = ["help", "lab", "test", "setup", "run", "notebooks", "figures", "lock"]
+COMMANDS = ["help", "lab", "test", "setup", "run", "notebooks", "figures", "bench", "lock"]
 needs_make = pytest.mark.skipif(
     os.name == "nt" or not shutil.which("make"), reason="make is not needed on Windows"
 )
@@ -87,7 +87,7 @@ class TestMain:
             raise SetupError("No disk space.")
 
         monkeypatch.setattr(course, "install", fail)
-        for name in ("setup", "lab", "test", "run", "notebooks", "figures", "lock"):
+        for name in COMMANDS[1:]:
             assert project.main([name]) == 1
             assert capsys.readouterr().err == "No disk space.\n"
         assert calls == []
@@ -152,6 +152,13 @@ class TestOtherCommands:
         assert project.main(["figures"]) == 1
         assert [Path(command[1]).name for command, _ in calls] == ["draw_a.py", "draw_b.py"]
         assert "Not drawn: draw_a.py" in capsys.readouterr().err
+
+    def test_benchmark_is_a_script_that_gets_the_arguments(self, course, calls):
+        assert project.main(["bench", "--splits", "3"]) == 0
+        ((command, _),) = calls
+        assert Path(command[1]).is_file()
+        assert Path(command[1]).name == "solar_cells.py"
+        assert command[2:] == ["--splits", "3"]
 
     def test_lock_file_was_made_by_the_command_lock(self, course, calls):
         assert project.main(["lock", "--upgrade"]) == 0
