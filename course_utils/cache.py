@@ -63,7 +63,7 @@ def cached_tensor(key: str, compute: Callable[[], Tensor]) -> Tensor:
         tensor = _read(path)
         if tensor is None:
             tensor = compute().detach().cpu().contiguous()
-            _write(path, tensor)
+            write_tensors({"tensor": tensor}, path, {"sha256": fingerprint(tensor)})
     return tensor
 
 
@@ -79,17 +79,26 @@ def _read(path: Path) -> Tensor | None:
     return tensor if is_sound else None
 
 
-def _write(path: Path, tensor: Tensor) -> None:
-    """Write to a temporary file beside ``path``, then move it there in one step."""
+def write_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+    """Write a safetensors file to a temporary place beside ``path``, then move it in one step.
+
+    Raises
+    ------
+    OSError
+        If the folder is missing or cannot be written; the message names the file, and no half
+        of it stays.
+    """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {path}: make the folder {path.parent} first")
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
     os.close(handle)
     try:
-        save_file({"tensor": tensor}, temporary, metadata={"sha256": fingerprint(tensor)})
+        save_file(tensors, temporary, metadata=metadata)
         Path(temporary).replace(path)
     except (OSError, SafetensorError) as error:  # the second is what a full disk gives
         raise OSError(
-            f"cannot write {path} ({error}); free space there, "
-            "or set COURSE_CACHE_DIR to another folder"
+            f"cannot write {path} ({error}); free space there, or give another folder "
+            "(for the cache: set COURSE_CACHE_DIR)"
         ) from error
     finally:
         Path(temporary).unlink(missing_ok=True)

@@ -20,7 +20,17 @@ LONGEST_BODY = 30  # lines of a function, without its docstring
 # DESIGN section 2: data flows one way; a module may import from its own or an earlier stage
 STAGES = [
     ["checksums", "packages", "health", "environment", "claims"],
-    ["tasks", "datasets", "cache", "freezing", "backbones", "features", "stages", "prefix"],
+    [
+        "tasks",
+        "datasets",
+        "cache",
+        "freezing",
+        "backbones",
+        "features",
+        "stages",
+        "prefix",
+        "checkpoints",
+    ],
     ["algebra", "losses", "regularizers", "objectives", "metrics"],
     ["history", "optimizers", "batches", "evaluation", "training"],
     ["experiments", "distances"],
