@@ -52,55 +52,51 @@ def stages(backbone: Backbone) -> dict[str, nn.Sequential]:
     return {"stage1": body[:first], "stage2": body[first:second], "last": body[second:]}
 
 
-class Beginning(nn.Module):
-    """The first stages of a backbone, with its preprocessing: images in, activations out.
+class _Chain(nn.Module):
+    """Stages that run one after the other, each a part with its own name.
 
     Parameters
     ----------
-    backbone : Backbone
-        Where the stages come from.
     parts : dict of str to torch.nn.Module
         The stages, in order.
     """
 
-    def __init__(self, backbone: Backbone, parts: dict[str, nn.Module]):
+    def __init__(self, parts: dict[str, nn.Module]):
         super().__init__()
-        self.preprocessing = backbone.preprocessing
         for name, part in parts.items():
             self.add_module(name, part)
+
+    def run(self, outputs: Tensor) -> Tensor:
+        """Send a tensor through all parts."""
+        # channels last: convolutions on a CPU run 1.5 to 2.5 times faster
+        outputs = outputs.contiguous(memory_format=torch.channels_last)
+        for part in self.children():
+            outputs = part(outputs)
+        return outputs
+
+
+class Beginning(_Chain):
+    """The first stages of a backbone, with its preprocessing: images in, activations out."""
+
+    def __init__(self, backbone: Backbone, parts: dict[str, nn.Module]):
+        super().__init__(parts)
+        self.preprocessing = backbone.preprocessing
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, C, H, W), values 0 to 1, to activations (N, C', H', W')."""
-        outputs = self.preprocessing(images).contiguous(memory_format=torch.channels_last)
-        for part in self.children():
-            outputs = part(outputs)
-        return outputs
+        return self.run(self.preprocessing(images))
 
 
-class Ending(nn.Module):
-    """The last stages of a backbone: activations in, features out.
-
-    Parameters
-    ----------
-    backbone : Backbone
-        Where the stages come from.
-    parts : dict of str to torch.nn.Module
-        The stages, in order.
-    """
+class Ending(_Chain):
+    """The last stages of a backbone: activations in, features out."""
 
     def __init__(self, backbone: Backbone, parts: dict[str, nn.Module]):
-        super().__init__()
+        super().__init__(parts)
         self.name, self.num_features = backbone.name, backbone.num_features
-        for name, part in parts.items():
-            self.add_module(name, part)
 
     def forward(self, activations: Tensor) -> Tensor:
         """Map activations (N, C, H, W) to features (N, D)."""
-        # channels last: convolutions on a CPU run 1.5 to 2.5 times faster
-        outputs = activations.contiguous(memory_format=torch.channels_last)
-        for part in self.children():
-            outputs = part(outputs)
-        return outputs
+        return self.run(activations)
 
 
 def cut_after(model: Classifier, stage: str) -> tuple[Beginning, Classifier]:
