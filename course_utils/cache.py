@@ -82,6 +82,15 @@ def _read(path: Path) -> Tensor | None:
 def write_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
     """Write a safetensors file to a temporary place beside ``path``, then move it in one step.
 
+    Parameters
+    ----------
+    tensors : dict of str to torch.Tensor
+        What the file holds, by name.
+    path : pathlib.Path
+        Where it goes; a file that is there is replaced.
+    metadata : dict of str to str
+        Texts that the file carries along.
+
     Raises
     ------
     OSError

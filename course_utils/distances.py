@@ -34,6 +34,49 @@ def label_overlap(source_classes: Iterable[str], target_classes: Iterable[str]) 
     return len(source & target) / len(source | target)
 
 
+def linear_cka(first: Tensor, second: Tensor) -> float:
+    """Compare two representations of the same samples: linear centred kernel alignment.
+
+    It asks whether samples that are alike in one representation are alike in the other. Turning
+    or scaling one of them changes nothing.
+
+    Parameters
+    ----------
+    first, second : torch.Tensor of shape (N, D) and (N, D')
+        Features of the same N samples, in the same order.
+
+    Returns
+    -------
+    float
+        From 0 (nothing in common) to 1 (the same up to a turn and a factor).
+
+    Raises
+    ------
+    ValueError
+        If the numbers of samples differ, or one representation is the same for all samples.
+
+    References
+    ----------
+    Kornblith et al. 2019, arXiv:1905.00414, section 3.
+
+    Examples
+    --------
+    >>> features = torch.tensor([[0.0, 1.0], [1.0, 0.0], [2.0, 2.0]])
+    >>> round(linear_cka(features, 3 * features.flip(1)), 6)
+    1.0
+    """
+    if first.ndim != 2 or second.ndim != 2 or len(first) != len(second):
+        raise ValueError(
+            f"first has shape {tuple(first.shape)} and second {tuple(second.shape)}; "
+            "give (N, D) features of the same N samples"
+        )
+    x, y = (t.double() - t.double().mean(0) for t in (first, second))
+    own = (x.T @ x).norm() * (y.T @ y).norm()
+    if not own > 0:
+        raise ValueError("first or second is the same for all samples; there is nothing to compare")
+    return float((x.T @ y).norm() ** 2 / own)
+
+
 def proxy_a_distance(source: Tensor, target: Tensor, *, seed: int = 0) -> float:
     """Ask how well a linear classifier tells source inputs from target inputs.
 

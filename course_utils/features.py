@@ -11,6 +11,7 @@ from torch import Tensor
 from course_utils.backbones import Backbone, evaluation_mode
 from course_utils.cache import cached_tensor, fingerprint
 from course_utils.environment import device, progress_bar
+from course_utils.stages import folded, stages
 from course_utils.tasks import Task
 
 BATCH_SIZE = 64  # images at a time; larger batches need more memory and are not faster on a CPU
@@ -59,6 +60,72 @@ def extract_features(
     network = f"{backbone.body} {backbone.preprocessing}"
     key = fingerprint(network, weights, str(layer), images)
     return cached_tensor(f"features-{key}", compute)
+
+
+def stage_features(
+    backbone: Backbone, images: Tensor, *, use_cache: bool = True
+) -> dict[str, Tensor]:
+    """Compute the features of all stages of a frozen backbone in one pass over the images.
+
+    What a stage gives is averaged over height and width. Kept in the cache directory like the
+    result of `extract_features`.
+
+    Parameters
+    ----------
+    backbone : Backbone
+        Used in evaluation mode without gradients; it stays as it is.
+    images : torch.Tensor of shape (N, C, H, W), float32
+        Grey values or colours from 0 to 1.
+    use_cache : bool
+        False computes anew and stores nothing.
+
+    Returns
+    -------
+    dict of str to torch.Tensor of shape (N, D), float32
+        Features by name of the stage, see `course_utils.stages.stages`; D differs between them.
+
+    Raises
+    ------
+    ValueError
+        If there is no image, or the stages of the architecture are unknown.
+
+    Examples
+    --------
+    >>> from course_utils.backbones import small_cnn
+    >>> found = stage_features(small_cnn().backbone, torch.zeros(2, 1, 28, 28), use_cache=False)
+    >>> {name: tuple(features.shape) for name, features in found.items()}
+    {'stage1': (2, 16), 'stage2': (2, 32), 'last': (2, 64)}
+    """
+    if len(images) == 0:
+        raise ValueError("images is empty; give at least one image")
+    parts = {name: folded(part).to(device()) for name, part in stages(backbone).items()}
+    compute = partial(_compute_stages, backbone, parts, images)
+    widths = [part.shape[1] for part in _run_stages(backbone, parts, images[:1])]
+    if use_cache:
+        state = backbone.state_dict()
+        weights = fingerprint(*(part for item in state.items() for part in item))
+        key = fingerprint(f"{backbone.body} {backbone.preprocessing}", weights, images)
+        table = cached_tensor(f"stages-{key}", compute)
+    else:
+        table = compute()
+    return dict(zip(parts, table.split(widths, dim=1), strict=True))
+
+
+@torch.no_grad()
+def _run_stages(backbone: Backbone, parts: dict, images: Tensor) -> list[Tensor]:
+    """Run the stages over a batch and pool what each gives."""
+    outputs = backbone.preprocessing(images).contiguous(memory_format=torch.channels_last)
+    outputs, pooled = outputs.to(device()), []
+    for part in parts.values():
+        outputs = part(outputs)
+        pooled.append(_pool(outputs).float().cpu())
+    return pooled
+
+
+def _compute_stages(backbone: Backbone, parts: dict, images: Tensor) -> Tensor:
+    """Run the stages over all images: the features of all stages side by side, (N, sum of D)."""
+    batches = progress_bar(images.split(BATCH_SIZE), "features of all stages", unit="batch")
+    return torch.cat([torch.cat(_run_stages(backbone, parts, batch), 1) for batch in batches])
 
 
 def feature_task(task: Task, table: Tensor) -> Task:

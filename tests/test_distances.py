@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.distances import label_overlap, proxy_a_distance
+from course_utils.distances import label_overlap, linear_cka, proxy_a_distance
 
 
 def domain(number, shift=0.0, seed=0, features=5):
@@ -88,3 +88,35 @@ class TestProxyADistance:
             ValueError, match=r"source is \(.* and target \(.*give the same D, and 8"
         ):
             proxy_a_distance(source, target)
+
+
+class TestLinearCka:
+    def test_agrees_with_the_form_of_kernels(self):
+        """Second implementation: centred Gram matrices, as the paper writes HSIC."""
+        x, y = domain(30, seed=0).double(), domain(30, seed=1, features=3).double()
+        centre = torch.eye(30, dtype=torch.float64) - 1 / 30
+        k, m = centre @ x @ x.T @ centre, centre @ y @ y.T @ centre
+        expected = (k * m).sum() / ((k * k).sum() * (m * m).sum()).sqrt()
+        assert linear_cka(x, y) == pytest.approx(expected.item(), rel=1e-9)
+        assert linear_cka(y, x) == pytest.approx(expected.item(), rel=1e-9)
+
+    def test_turn_shift_and_factor_change_nothing(self):
+        x, y = domain(40, seed=0), domain(40, seed=1)
+        turn = torch.linalg.qr(domain(5, seed=2)).Q
+        assert linear_cka(x, -3 * x @ turn + 7) == pytest.approx(1, abs=1e-5)
+        assert linear_cka(x @ turn, y) == pytest.approx(linear_cka(x, y), abs=1e-5)
+
+    def test_stretching_one_direction_does(self):
+        x = domain(40)
+        assert linear_cka(x, x * torch.tensor([50.0, 1, 1, 1, 1])) < 0.9
+
+    def test_independent_features_of_many_samples_have_little_in_common(self):
+        assert linear_cka(domain(5000, seed=0), domain(5000, seed=1)) < 0.01
+
+    def test_different_samples_are_refused(self):
+        with pytest.raises(ValueError, match=r"first has shape \(4, 5\) and second \(3, 5\)"):
+            linear_cka(domain(4), domain(3))
+
+    def test_constant_features_are_refused(self):
+        with pytest.raises(ValueError, match="the same for all samples"):
+            linear_cka(domain(4), torch.ones(4, 2))

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils.backbones import Backbone, Preprocessing, small_cnn
-from course_utils.features import BATCH_SIZE, extract_features, feature_task
+from course_utils import features as module
+from course_utils.backbones import Backbone, Preprocessing, imagenet_backbone, small_cnn
+from course_utils.features import BATCH_SIZE, extract_features, feature_task, stage_features
 from course_utils.freezing import freeze
 from course_utils.tasks import Samples, Task
 
@@ -224,3 +225,52 @@ class TestFeatureTask:
     def test_features_that_do_not_differ_are_refused(self):
         with pytest.raises(ValueError, match="table has a standard deviation of 0 over the 4"):
             feature_task(make_task(), torch.ones(12, 3))
+
+
+@pytest.fixture(scope="module")
+def efficientnet():
+    return imagenet_backbone("random", seed=0)
+
+
+class TestStageFeatures:
+    @pytest.mark.parametrize(
+        ("stage", "layer"), [("stem", "body.bn1"), ("stage3", "body.blocks.2"), ("last", None)]
+    )
+    def test_each_stage_agrees_with_its_layer_alone(self, stage, layer, efficientnet, images):
+        small = images[:3, :, :8].repeat(1, 1, 4, 4)
+        found = stage_features(efficientnet, small, use_cache=False)[stage]
+        expected = extract_features(efficientnet, small, layer=layer, use_cache=False)
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-3)
+
+    def test_more_images_than_a_batch_and_the_cache_change_nothing(self, images):
+        torch.manual_seed(0)
+        backbone = small_cnn().backbone.train()
+        fresh = stage_features(backbone, images, use_cache=False)
+        for found in (stage_features(backbone, images), stage_features(backbone, images)):
+            assert list(found) == ["stage1", "stage2", "last"]
+            assert all(found[name].equal(fresh[name]) for name in found)
+        assert backbone.training
+        expected = extract_features(backbone, images, use_cache=False)
+        torch.testing.assert_close(fresh["last"], expected)
+
+    def test_second_time_they_come_from_the_cache(self, images, monkeypatch):
+        torch.manual_seed(0)
+        backbone = small_cnn().backbone
+        first = stage_features(backbone, images)
+        monkeypatch.setattr(module, "_compute_stages", lambda *_: pytest.fail("computed again"))
+        assert stage_features(backbone, images)["last"].equal(first["last"])
+
+    def test_other_weights_preprocessing_or_images_are_computed_anew(self, images, folder):
+        torch.manual_seed(0)
+        backbone = small_cnn().backbone
+        stage_features(backbone, images)
+        backbone.body[0].bias.data += 1
+        stage_features(backbone, images)
+        backbone.preprocessing = Preprocessing(1, 0.0, 1.0)
+        stage_features(backbone, images)
+        stage_features(backbone, images[:3])
+        assert len(list(folder.glob("stages-*.safetensors"))) == 4
+
+    def test_no_image_is_refused(self, images):
+        with pytest.raises(ValueError, match="images is empty"):
+            stage_features(small_cnn().backbone, images[:0])
