@@ -14,7 +14,7 @@ import torch
 from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from course_utils.environment import cache_directory
 
@@ -36,6 +36,21 @@ def fingerprint(*parts: Tensor | str) -> str:
         else:
             digest.update(f"text {len(part)};{part}".encode())
     return digest.hexdigest()
+
+
+def weights_fingerprint(module: nn.Module) -> str:
+    """Return the fingerprint of all parameters and buffers of a module, with their names.
+
+    Examples
+    --------
+    >>> first, second = nn.Linear(2, 1), nn.Linear(2, 1)
+    >>> weights_fingerprint(first) == weights_fingerprint(second)
+    False
+    >>> _ = second.load_state_dict(first.state_dict())
+    >>> weights_fingerprint(first) == weights_fingerprint(second)
+    True
+    """
+    return fingerprint(*(part for item in module.state_dict().items() for part in item))
 
 
 def cached_tensor(key: str, compute: Callable[[], Tensor]) -> Tensor:

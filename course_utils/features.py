@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from course_utils.backbones import Backbone, evaluation_mode
-from course_utils.cache import cached_tensor, fingerprint
+from course_utils.cache import cached_tensor, fingerprint, weights_fingerprint
 from course_utils.environment import device, progress_bar
 from course_utils.stages import folded, stages
 from course_utils.tasks import Task
@@ -54,11 +54,9 @@ def extract_features(
     compute = partial(_compute, backbone, images, layer)
     if not use_cache:
         return compute()
-    state = backbone.state_dict()
-    weights = fingerprint(*(part for item in state.items() for part in item))
     # the body's text has what is no weight: activations, strides, pooling
     network = f"{backbone.body} {backbone.preprocessing}"
-    key = fingerprint(network, weights, str(layer), images)
+    key = fingerprint(network, weights_fingerprint(backbone), str(layer), images)
     return cached_tensor(f"features-{key}", compute)
 
 
@@ -102,9 +100,8 @@ def stage_features(
     compute = partial(_compute_stages, backbone, parts, images)
     widths = [part.shape[1] for part in _run_stages(backbone, parts, images[:1])]
     if use_cache:
-        state = backbone.state_dict()
-        weights = fingerprint(*(part for item in state.items() for part in item))
-        key = fingerprint(f"{backbone.body} {backbone.preprocessing}", weights, images)
+        network = f"{backbone.body} {backbone.preprocessing}"
+        key = fingerprint(network, weights_fingerprint(backbone), images)
         table = cached_tensor(f"stages-{key}", compute)
     else:
         table = compute()

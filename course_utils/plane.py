@@ -126,7 +126,7 @@ def draw_path(
     """
     if texts and len(texts) != len(points):
         raise ValueError(f"texts has {len(texts)} entries for {len(points)} points; give one each")
-    x, y = points.detach().T.tolist()
+    x, y = points.T.tolist()
     ax.plot(x, y, label=label, markersize=4, linewidth=1.2, **look(number))
     for place in zip(texts, x, y, strict=False):
         _write(*place, ax, offset=(8, -4))

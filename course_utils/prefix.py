@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 from course_utils.backbones import Classifier
-from course_utils.cache import cached_tensor, fingerprint
+from course_utils.cache import cached_tensor, fingerprint, weights_fingerprint
 from course_utils.environment import device, progress_bar
+from course_utils.features import BATCH_SIZE
 from course_utils.stages import cut_after, folded
 from course_utils.tasks import Samples
-
-BATCH_SIZE = 64  # images at a time; larger batches need more memory and are not faster on a CPU
 
 
 def flipped_views(images: Tensor) -> list[Tensor]:
@@ -108,10 +107,9 @@ class CachedPrefix:
             raise ValueError("images is empty; give at least one image")
         if not use_cache:
             return self._compute(images)
-        state = self.beginning.state_dict()
-        weights = fingerprint(*(part for item in state.items() for part in item))
         shown = self.views(images[:1])  # other views of one image mean other activations
         network = f"{self.beginning} {self.beginning.preprocessing}"
+        weights = weights_fingerprint(self.beginning)
         key = fingerprint(network, weights, torch.stack(shown), images)
         return cached_tensor(f"activations-{key}", lambda: self._compute(images))
 

@@ -69,7 +69,7 @@ def draw():
     for left, head in zip(COLUMNS, HEADS, strict=True):
         style.write(axes, (left, HEAD_HEIGHT), head, weight="bold", align="left")
     for row, (words, look) in enumerate(zip(ROWS, LOOKS, strict=True)):
-        _draw_row(axes, FIRST_ROW - row * ROW_STEP, words, look)
+        style.draw_row(axes, FIRST_ROW - row * ROW_STEP, words, COLUMNS, look)
     return figure
 
 
@@ -78,15 +78,6 @@ def _draw_part(axes, part):
     style.write(axes, (part.x, FORMULA_HEIGHT), part.mathematics, size=FORMULA_SIZE)
     if part.name:
         style.write(axes, (part.x, part.height), part.name, color=style.QUIET)
-
-
-def _draw_row(axes, height, words, look):
-    """Draw what one family chooses."""
-    frame = (2, height - 2.2, 96, 4.4)
-    style.draw_box(axes, frame, edge=look.color, face=style.tint(look.color), line=look.line)
-    for left, text in zip(COLUMNS, words, strict=True):
-        weight = "bold" if left == COLUMNS[0] else "normal"
-        style.write(axes, (left, height), text, weight=weight, align="left")
 
 
 def main():

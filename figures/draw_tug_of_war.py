@@ -49,7 +49,8 @@ def draw():
     for left, head in zip(COLUMNS, HEADS, strict=True):
         style.write(axes, (left, HEAD_HEIGHT), head, weight="bold", align="left")
     for row, (words, color) in enumerate(zip(ROWS, (SOURCE, TARGET, TARGET), strict=True)):
-        _draw_row(axes, FIRST_ROW - row * ROW_STEP, words, color)
+        look = style.Look(color, _line(color))
+        style.draw_row(axes, FIRST_ROW - row * ROW_STEP, words, COLUMNS, look)
     style.write(axes, (2, 2.7), "Not sure? Choose $\\lambda$ on validation samples.", align="left")
     return figure
 
@@ -89,15 +90,6 @@ def _draw_pulls(axes):
     style.write(
         axes, (middle, ROPE - BELOW), "at each point both pulls are equal", color=style.QUIET
     )
-
-
-def _draw_row(axes, height, words, color):
-    """Draw one situation and what to choose in it."""
-    frame = (2, height - 2.2, 96, 4.4)
-    style.draw_box(axes, frame, edge=color, face=style.tint(color), line=_line(color))
-    for left, text in zip(COLUMNS, words, strict=True):
-        weight = "bold" if left == COLUMNS[0] else "normal"
-        style.write(axes, (left, height), text, weight=weight, align="left")
 
 
 def main():

@@ -178,6 +178,27 @@ def draw_arrow(axes, start, end, *, color=INK, width=2.0):
     axes.add_patch(arrow)
 
 
+def draw_row(axes, height, words, columns, look):
+    """Draw a row of a table in a frame of full width; its first word is bold.
+
+    Parameters
+    ----------
+    height : float
+        y of the middle.
+    words : sequence of str
+        One text for each column.
+    columns : sequence of float
+        Left sides of the columns.
+    look : Look
+        Colour and line of the frame.
+    """
+    frame = (2, height - 2.2, 96, 4.4)
+    draw_box(axes, frame, edge=look.color, face=tint(look.color), line=look.line)
+    for left, text in zip(columns, words, strict=True):
+        weight = "bold" if left == columns[0] else "normal"
+        write(axes, (left, height), text, weight=weight, align="left")
+
+
 def render_png(figure):
     """Return a drawing as the bytes of a PNG file.
 
