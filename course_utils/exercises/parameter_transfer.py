@@ -1,0 +1,157 @@
+"""Exercises of lesson 04.
+
+Letters in shapes: O filters, C channels, H and W height and width of a filter.
+"""
+
+import torch
+
+from course_utils.exercises.base import Exercise
+from course_utils.exercises.comparisons import judge_comparison
+from course_utils.exercises.judges import Case, compare_numbers, try_function
+
+_BACKBONE = 3_371_008  # parameters of EfficientNet-Lite0 without its head
+_FEATURES, _CLASSES = 1280, 4
+_WEIGHTS = _FEATURES * _CLASSES
+_HEAD = _WEIGHTS + _CLASSES
+_SEPARATOR = "The number is right, but Python reads it as another. Write it as digits alone."
+_MISTAKES = [
+    (_WEIGHTS, "The bias is missing. It is one more number for each class."),
+    (_WEIGHTS + 1, "One bias is too few. Each class has one of its own."),
+    (_WEIGHTS + _FEATURES, "A linear layer has one bias for each class, not for each feature."),
+    (2 * _WEIGHTS, "You gave each weight a bias. There is only one for each class."),
+    (_CLASSES, "Those are the biases alone. Each class also has a weight for each feature."),
+    (_FEATURES, "That is one weight for each feature. Each class has weights of its own."),
+    (_FEATURES + 1, "That is a head with one output. Here there is one for each of the 4 classes."),
+    (2 * (_FEATURES + 1), "That is a head for 2 classes. Here there are 4."),
+    (1000 * (_FEATURES + 1), "That is the old head, for 1,000 classes. The new one has 4 classes."),
+    (_FEATURES + _CLASSES, "Each class has a weight for each feature: multiply the two numbers."),
+    (_BACKBONE, "That is what you froze. Which parameters are left to move?"),
+    (_BACKBONE + _HEAD, "That is the whole network. What you froze does not move."),
+    (_BACKBONE + _WEIGHTS, "The frozen backbone does not move, and the bias of the head does."),
+    (_BACKBONE - _HEAD, "The head is no part of the backbone. Count it alone, do not subtract."),
+    (0, "Only the backbone is frozen. The new head learns."),
+    (2, "That is how many tensors move, weight and bias. Count the numbers in both."),
+    ([5, 124], _SEPARATOR),  # 5,124 is a tuple
+    (5.124, _SEPARATOR),
+]
+
+easy = Exercise(
+    "easy",
+    question="EfficientNet-Lite0 without its head has 3,371,008 parameters and gives 1,280 "
+    "features. You freeze this backbone, and give it a new linear head with bias for 4 classes. "
+    "How many parameters does training move?",
+    judge=lambda answer: compare_numbers(answer, _HEAD, tolerance=0, mistakes=_MISTAKES),
+    hints=[
+        "Two parts: the backbone is frozen, the head is not. Count what can move.",
+        "A linear head has a weight for each pair of feature and class, and a bias for each class.",
+        "1280 * 4 weights, and 4 biases.",
+    ],
+    solution="""
+        answer = 1280 * 4 + 4  # weights and biases of the head; the backbone does not move
+    """,
+    why="0.15 % of the network can adapt to the target; all else stays as the source left it.",
+)
+
+
+def _filters(*channels):
+    """Return one filter of a single pixel with the given weights: shape (1, C, 1, 1)."""
+    return torch.tensor(channels, dtype=torch.float).reshape(1, -1, 1, 1)
+
+
+_NUMBERED = torch.arange(24.0).reshape(2, 3, 2, 2)
+# Each row lets the mistakes of the rows below it through: with zeros only the shape can be wrong,
+# (0, 1, -1) has the right first channel and mean, (1, 1, -2) the right mean.
+_CASES = [
+    Case(
+        (torch.zeros(10, 3, 5, 6),),
+        torch.zeros(10, 1, 5, 6),
+        "These filters are 0, so only the shape can be wrong. Three dimensions: see `keepdim`. "
+        "Four, but others: which one was summed? Dimension 1 holds the channels.",
+    ),
+    Case(
+        (_filters(0, 1, -1),),
+        _filters(0),
+        "Two channels cancel here. Did you weigh the colours, as for brightness? A grey image has "
+        "no colours: each of the three counts once, with its sign.",
+    ),
+    Case(
+        (_filters(1, 1, -2),),
+        _filters(0),
+        "All three channels together cancel here. Did you take the first one, or leave one out?",
+    ),
+    Case(
+        (_filters(1, 2, 3),),
+        _filters(6),
+        "A convolution adds what its channels give, so the filters are added as well. Their mean "
+        "is three times too small.",
+    ),
+    Case(
+        (_NUMBERED,),
+        torch.tensor([[12, 15, 18, 21], [48, 51, 54, 57]]).reshape(2, 1, 2, 2),
+        "Filters, rows and columns must keep their places: do not turn or reorder them.",
+    ),
+]
+
+
+def _name_change(function):
+    """Return the mistake of a function that writes into its argument, or None."""
+    weight = _NUMBERED.clone()
+    function(weight)
+    if weight.equal(_NUMBERED):
+        return None
+    return (
+        "What you return is right, but `weight` is another one after the call: the source model "
+        "has lost its filters. Make a new tensor, do not write into the old one."
+    )
+
+
+medium = Exercise(
+    "medium",
+    question="Write `sum_filters(weight)`: `weight` holds the filters of a first convolution for "
+    "colour images, shape (O, 3, H, W). Return the filters, shape (O, 1, H, W), that give the "
+    "same output on a grey image as the old filters give on the grey image copied to three "
+    "channels.",
+    judge=lambda answer: try_function(answer, _CASES) or _name_change(answer),
+    hints=[
+        "The three copies are equal. What does a convolution do with what its channels give?",
+        "For one pixel with grey value g: a * g + b * g + c * g = (a + b + c) * g.",
+        "`weight.sum(1)` has the shape (O, H, W); `keepdim=True` keeps dimension 1, of length 1.",
+    ],
+    solution="""
+        def sum_filters(weight):
+            return weight.sum(1, keepdim=True)
+    """,
+    why="The new input layer gives what the old one gave, so all layers behind it still fit.",
+    answer_name="sum_filters",
+)
+
+open_ended = Exercise(
+    "open",
+    question="Which layers would you freeze? On MNIST 5-9 with 20 labels per class, compare two "
+    "ways of freezing of your choice from the same source model, with five seeds, on validation "
+    "samples. Predict first.",
+    judge=judge_comparison,
+    hints=[
+        "freeze(stages(model.backbone)['stage1']) freezes one stage; 'stage2' and 'last' follow.",
+        "fit changes the model: begin each arm with copy.deepcopy(source_model) and a new head, "
+        "with the same few labels, steps and seed.",
+        "Write a function of the seed that returns {(arm, 20): accuracy} for both arms. "
+        "repeat(function, range(5)) runs it.",
+    ],
+    solution="""
+        def compare_freezing(seed):
+            few = target.few_shot(20, seed).train
+            num_epochs = epochs_for(100, len(few))  # 100 steps
+            settings = {"num_epochs": num_epochs, "learning_rate": 1e-3, "seed": seed}
+            scores = {}
+            for frozen in ("stage1", "last"):
+                model = replace_head(copy.deepcopy(source_model), 5, seed=seed)
+                freeze(stages(model.backbone)[frozen])
+                fit(model, few, CrossEntropy(), **settings)
+                scores[frozen, 20] = evaluate(model, target.validation).accuracy
+            return scores
+
+        answer = repeat(compare_freezing, range(5))
+    """,
+    why="You chose what may move by a measurement on the target, not by a rule of thumb.",
+)
