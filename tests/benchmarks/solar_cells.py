@@ -4,8 +4,8 @@ Deitsch et al. 2019 (doi:10.1016/j.solener.2019.02.067) report 82.44 % (SVM) and
 two graphics cards) on one random 75/25 split. These are weighted accuracies: a functional cell
 counts 1, a defective one its probability of a defect.
 
-Train and validation parts together are the 75 %; the settings below were chosen on validation
-parts of split seed 0, before any test part was looked at.
+Train and validation parts together are the 75 %. The settings below are a first guess, not yet
+chosen on validation parts, so no result of this script is published.
 """
 
 import argparse
