@@ -6,13 +6,12 @@ Letters in shapes: N samples, K classes.
 import torch
 from torch import Tensor, nn
 
+from course_utils.batches import forward_batches
 from course_utils.environment import device
 from course_utils.freezing import evaluation_mode
 from course_utils.metrics import Metrics, compute_metrics
 from course_utils.objectives import Batch, Objective
 from course_utils.tasks import Samples
-
-EVALUATION_BATCH = 256  # samples at a time where no gradient is needed
 
 
 def predict(model: nn.Module, inputs: Tensor) -> Tensor:
@@ -20,7 +19,7 @@ def predict(model: nn.Module, inputs: Tensor) -> Tensor:
     home, target = next(model.parameters()).device, device()
     try:
         with evaluation_mode(model.to(target)), torch.inference_mode():
-            outputs = [model(part.to(target)).cpu() for part in inputs.split(EVALUATION_BATCH)]
+            outputs = [model(part.to(target)).cpu() for part in forward_batches(inputs)]
     finally:
         model.to(home)
     # joined outside of inference mode: such tensors could not be targets of a loss (distillation)

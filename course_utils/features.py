@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 
 from course_utils.backbones import Backbone, evaluation_mode
+from course_utils.batches import forward_batches
 from course_utils.cache import cached_tensor, fingerprint, weights_fingerprint
 from course_utils.environment import device, progress_bar
 from course_utils.stages import folded, stages
 from course_utils.tasks import Task
-
-BATCH_SIZE = 64  # images at a time; larger batches need more memory and are not faster on a CPU
 
 
 def extract_features(
@@ -121,7 +120,7 @@ def _run_stages(backbone: Backbone, parts: dict, images: Tensor) -> list[Tensor]
 
 def _compute_stages(backbone: Backbone, parts: dict, images: Tensor) -> Tensor:
     """Run the stages over all images: the features of all stages side by side, (N, sum of D)."""
-    batches = progress_bar(images.split(BATCH_SIZE), "features of all stages", unit="batch")
+    batches = progress_bar(forward_batches(images), "features of all stages", unit="batch")
     return torch.cat([torch.cat(_run_stages(backbone, parts, batch), 1) for batch in batches])
 
 
@@ -172,7 +171,7 @@ def _compute(backbone: Backbone, images: Tensor, layer: str | None) -> Tensor:
     )
     try:
         with evaluation_mode(backbone.to(target)), torch.inference_mode():
-            for batch in progress_bar(images.split(BATCH_SIZE), "features", unit="batch"):
+            for batch in progress_bar(forward_batches(images), "features", unit="batch"):
                 backbone(batch.to(target))
     finally:
         hook.remove()

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from course_utils.backbones import Classifier
+from course_utils.batches import forward_batches
 from course_utils.cache import cached_tensor, fingerprint, weights_fingerprint
 from course_utils.environment import device, progress_bar
-from course_utils.features import BATCH_SIZE
 from course_utils.stages import cut_after, folded
 from course_utils.tasks import Samples
 
@@ -28,6 +28,32 @@ def flipped_views(images: Tensor) -> list[Tensor]:
     return [images, images.flip(3), images.flip(2), images.flip(2, 3)]
 
 
+def eight_views(images: Tensor) -> list[Tensor]:
+    """Return square images in all eight ways in which a square can be laid down.
+
+    The four of `flipped_views`, and the same with rows and columns exchanged. Nothing is lost or
+    filled in, as it would be with other turns.
+
+    Raises
+    ------
+    ValueError
+        If the images are not square.
+
+    Examples
+    --------
+    >>> views = eight_views(torch.tensor([[[[1, 2], [3, 4]]]]))
+    >>> [view.flatten().tolist() for view in views[4:]]
+    [[1, 3, 2, 4], [2, 4, 1, 3], [3, 1, 4, 2], [4, 2, 3, 1]]
+    """
+    if images.shape[2] != images.shape[3]:
+        raise ValueError(
+            f"images has shape {tuple(images.shape)}; give square ones (N, C, H, H), or use "
+            "flipped_views"
+        )
+    flipped = flipped_views(images)
+    return flipped + [view.transpose(2, 3) for view in flipped]
+
+
 class ViewsClassifier(Classifier):
     """Learn from a random view of each sample, and answer with the mean over all views.
 
@@ -39,9 +65,8 @@ class ViewsClassifier(Classifier):
         if self.training:
             chosen = torch.randint(views.shape[1], (len(views),))
             return super().forward(views[torch.arange(len(views)), chosen].float())
-        # one after the other: all views at once would need V times the memory
-        logits = [super(ViewsClassifier, self).forward(view.float()) for view in views.unbind(1)]
-        return torch.stack(logits).mean(0)
+        logits = super().forward(views.flatten(0, 1).float())
+        return logits.unflatten(0, views.shape[:2]).mean(1)
 
 
 class CachedPrefix:
@@ -115,15 +140,16 @@ class CachedPrefix:
 
     def _compute(self, images: Tensor) -> Tensor:
         beginning, target = folded(self.beginning).to(device()), device()
-        parts = images.split(BATCH_SIZE)
-        table = None
+        parts = forward_batches(images)
+        table, first = None, 0
         with torch.no_grad():  # not inference mode: what is made there cannot be changed later
-            for number, part in enumerate(progress_bar(parts, "activations", unit="batch")):
+            for part in progress_bar(parts, "activations", unit="batch"):
                 views = [beginning(view.to(target)) for view in self.views(part)]
                 stacked = torch.stack(views, 1).half().cpu()
                 if table is None:  # filled in place: joining parts would need twice the memory
                     table = torch.empty((len(images), *stacked.shape[1:]), dtype=torch.half)
-                table[number * BATCH_SIZE :][: len(part)] = stacked
+                table[first : first + len(part)] = stacked
+                first += len(part)
         return table
 
     def samples(self, samples: Samples, table: Tensor | None = None) -> Samples:

@@ -193,6 +193,7 @@ def _borrowed(model: nn.Module, seed: int):
 def _run_epoch(model, batches, objective, stepper, scheduler) -> dict[str, float]:
     """Make one step for each batch. Return the mean of each term over the samples."""
     sums: dict[str, float] = defaultdict(float)
+    number = 0
     for samples in batches:
 
         def closure(samples=samples):
@@ -209,7 +210,8 @@ def _run_epoch(model, batches, objective, stepper, scheduler) -> dict[str, float
         scheduler.step()
         for name, value in closure.values.items():
             sums[name] += value * len(samples)
-    return {name: value / sum(map(len, batches)) for name, value in sums.items()}
+        number += len(samples)
+    return {name: value / number for name, value in sums.items()}
 
 
 def _values(model, samples: Samples, objective: Objective) -> dict[str, Tensor]:

@@ -1,12 +1,35 @@
 """Tests of course_utils.batches."""
 
 import pytest
+import torch
 from torch import nn
 from toys import make_samples
 
-from course_utils.batches import epochs_for
+from course_utils import batches
+from course_utils.batches import epochs_for, forward_batches
 from course_utils.objectives import CrossEntropy
 from course_utils.training import fit
+
+
+class TestForwardBatches:
+    @pytest.mark.parametrize(
+        ("place", "shape", "sizes"),
+        [
+            ("cpu", (5, 1, 10, 10), [2, 2, 1]),
+            ("cpu", (5, 3, 10, 10), [1] * 5),  # larger than the limit: one at a time
+            ("cpu", (5, 20), [5]),
+            ("cpu", (0, 20), [0]),
+            ("cuda", (5, 1, 10, 10), [4, 1]),
+        ],
+    )
+    def test_large_inputs_come_in_small_batches(self, monkeypatch, place, shape, sizes):
+        monkeypatch.setattr(batches, "NUMBERS_AT_ONCE", 200)
+        monkeypatch.setattr(batches, "ACCELERATOR_FACTOR", 2)
+        monkeypatch.setattr(batches, "device", lambda: place)
+        inputs = torch.rand(shape)
+        found = forward_batches(inputs)
+        assert [len(batch) for batch in found] == sizes
+        assert torch.cat(found).equal(inputs)
 
 
 class TestEpochsFor:

@@ -5,13 +5,16 @@ import torch
 from torch import nn
 from toys import Net, is_same, make_samples, state
 
+from course_utils import batches
 from course_utils.evaluation import evaluate, predict, sample_loss
 from course_utils.objectives import L2, Batch, CrossEntropy
 from course_utils.tasks import Samples
 
 
 class TestPredict:
-    def test_outputs_are_those_of_evaluation_mode_for_any_number_of_parts(self):
+    def test_outputs_are_those_of_evaluation_mode_for_any_number_of_parts(self, monkeypatch):
+        monkeypatch.setattr(batches, "NUMBERS_AT_ONCE", 256 * 4)
+        monkeypatch.setattr(batches, "ACCELERATOR_FACTOR", 1)
         net, inputs = Net().train(), torch.randn(600, 4)
         outputs = predict(net, inputs)
         assert max(net.batches) == 256

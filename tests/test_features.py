@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from course_utils import batches
 from course_utils import features as module
 from course_utils.backbones import Backbone, Preprocessing, imagenet_backbone, small_cnn
-from course_utils.features import BATCH_SIZE, extract_features, feature_task, stage_features
+from course_utils.features import extract_features, feature_task, stage_features
 from course_utils.freezing import freeze
 from course_utils.tasks import Samples, Task
 
@@ -17,6 +18,8 @@ from course_utils.tasks import Samples, Task
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("TQDM_DISABLE", "1")
+    monkeypatch.setattr(batches, "NUMBERS_AT_ONCE", 64 * 8 * 8)  # 64 of the images below
+    monkeypatch.setattr(batches, "ACCELERATOR_FACTOR", 1)
     return tmp_path
 
 
@@ -32,7 +35,7 @@ def backbone():
 
 @pytest.fixture
 def images():
-    return torch.rand(BATCH_SIZE + 5, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    return torch.rand(69, 1, 8, 8, generator=torch.Generator().manual_seed(1))
 
 
 def count_forwards(backbone):
@@ -60,7 +63,7 @@ class TestExtractFeatures:
     def test_file_is_used_the_second_time(self, backbone, images):
         calls = count_forwards(backbone)
         first = extract_features(backbone, images)
-        assert calls == [BATCH_SIZE, 5]
+        assert calls == [64, 5]
         assert torch.equal(extract_features(backbone, images), first)
         assert len(calls) == 2
 

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 from toys import is_same, one_thread, state  # noqa: F401, a fixture
 
-from course_utils import prefix as module
+from course_utils import batches
 from course_utils.backbones import Backbone, Preprocessing, small_cnn
 from course_utils.objectives import CrossEntropy
-from course_utils.prefix import CachedPrefix, ViewsClassifier, flipped_views
+from course_utils.prefix import CachedPrefix, ViewsClassifier, eight_views, flipped_views
 from course_utils.tasks import Samples
 from course_utils.training import fit, predict
 
@@ -39,6 +39,21 @@ class TestFlippedViews:
         assert found == [[[1, 2], [3, 4]], [[2, 1], [4, 3]], [[3, 4], [1, 2]], [[4, 3], [2, 1]]]
 
 
+class TestEightViews:
+    def test_all_ways_to_lay_down_a_square(self):
+        image = torch.arange(9.0).view(1, 1, 3, 3)
+        views = eight_views(image)
+        turns = [image.rot90(turn, (2, 3)) for turn in range(4)]
+        expected = turns + [turn.flip(3) for turn in turns]
+        assert len({tuple(view.flatten().tolist()) for view in views}) == 8
+        for view in expected:
+            assert any(view.equal(other) for other in views)
+
+    def test_other_images_are_refused(self):
+        with pytest.raises(ValueError, match=r"shape \(2, 1, 4, 6\); give square ones"):
+            eight_views(torch.zeros(2, 1, 4, 6))
+
+
 class TestActivations:
     def test_each_view_is_what_the_first_stages_give(self, model):
         table = cut(model).activations(IMAGES)
@@ -50,7 +65,8 @@ class TestActivations:
 
     def test_many_batches_give_the_same_as_one(self, model, monkeypatch):
         whole = cut(model).activations(IMAGES, use_cache=False)
-        monkeypatch.setattr(module, "BATCH_SIZE", 2)
+        monkeypatch.setattr(batches, "NUMBERS_AT_ONCE", 2 * IMAGES[0].numel())
+        monkeypatch.setattr(batches, "ACCELERATOR_FACTOR", 1)
         torch.testing.assert_close(cut(model).activations(IMAGES, use_cache=False), whole)
 
     def test_second_time_they_come_from_the_cache(self, model, monkeypatch):
