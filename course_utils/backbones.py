@@ -3,13 +3,12 @@
 Letters in shapes: N samples, C channels, H and W height and width, D features, K classes.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
 from course_utils.freezing import evaluation_mode, freeze, unfreeze
 from course_utils.packages import verify_package
+from course_utils.preprocessing import Preprocessing
 
 __all__ = [
     "Backbone",
@@ -27,36 +26,11 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Preprocessing:
-    """What a network expects of its input: it belongs to the weights and travels with them.
-
-    Parameters
-    ----------
-    channels : int
-        Colour channels, 1 for grey or 3 for red, green, blue.
-    mean, std : float
-        The network sees ``(image - mean) / std``, where image goes from 0 to 1.
-    """
-
-    channels: int
-    mean: float
-    std: float
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Turn images (N, C, H, W) from 0 to 1 into what the network expects.
-
-        Raises
-        ------
-        ValueError
-            If the images have neither one channel nor the number that the network expects.
-        """
-        if images.ndim != 4 or images.shape[1] not in (1, self.channels):
-            raise ValueError(
-                f"images has shape {tuple(images.shape)}; give (N, C, H, W) with "
-                f"C = {self.channels}, or C = 1 to have the grey channel copied"
-            )
-        return ((images - self.mean) / self.std).expand(-1, self.channels, -1, -1)
+# name of the architecture: what timm calls it, and the package that has its ImageNet weights
+EFFICIENTNETS = {
+    "EfficientNet-Lite0": ("tf_efficientnet_lite0", "efficientnet_lite0"),
+    "EfficientNet-Lite2": ("tf_efficientnet_lite2", "efficientnet_lite2"),
+}
 
 
 class Backbone(nn.Module):
@@ -140,8 +114,10 @@ def small_cnn(num_classes: int = 10) -> Classifier:
     return Classifier(backbone.to(memory_format=torch.channels_last), nn.Linear(64, num_classes))
 
 
-def imagenet_classifier(weights: str = "imagenet", seed: int | None = None) -> Classifier:
-    """Build EfficientNet-Lite0 with its head for the 1,000 classes of ImageNet.
+def imagenet_classifier(
+    weights: str = "imagenet", seed: int | None = None, *, architecture: str = "EfficientNet-Lite0"
+) -> Classifier:
+    """Build an EfficientNet-Lite with its head for the 1,000 classes of ImageNet.
 
     Parameters
     ----------
@@ -150,11 +126,14 @@ def imagenet_classifier(weights: str = "imagenet", seed: int | None = None) -> C
     seed : int, optional
         Makes the random start reproducible; not allowed with ImageNet weights. Without it, the
         start comes from torch's global random numbers.
+    architecture : {'EfficientNet-Lite0', 'EfficientNet-Lite2'}
+        The second is larger, slower and more accurate.
 
     Returns
     -------
     Classifier
-        In evaluation mode; its backbone has 3,371,008 parameters and features (N, 1280).
+        In evaluation mode. Its backbone has 3,371,008 parameters, that of Lite2 has 4,811,072
+        parameters; the features are (N, 1280).
 
     Raises
     ------
@@ -165,8 +144,12 @@ def imagenet_classifier(weights: str = "imagenet", seed: int | None = None) -> C
 
     References
     ----------
-    Tan and Le 2019, arXiv:1905.11946; the Lite variant is TensorFlow's, 74.85 % top-1 accuracy.
+    Tan and Le 2019, arXiv:1905.11946; the Lite variants are TensorFlow's, who report 75.1 % and
+    77.6 % top-1 accuracy (github.com/tensorflow/tpu, models/official/efficientnet/lite).
     """
+    if architecture not in EFFICIENTNETS:
+        allowed = " or ".join(map(repr, EFFICIENTNETS))
+        raise ValueError(f"architecture is {architecture!r}; give {allowed}")
     if weights not in ("imagenet", "random"):
         raise ValueError(f"weights is {weights!r}; give 'imagenet' or 'random'")
     if weights == "imagenet" and seed is not None:
@@ -176,25 +159,28 @@ def imagenet_classifier(weights: str = "imagenet", seed: int | None = None) -> C
         )
     import timm  # takes two seconds to import
 
+    timm_name, package = EFFICIENTNETS[architecture]
     # without a seed the global numbers move on, or two random starts would be the same
     with torch.random.fork_rng(devices=[], enabled=weights == "imagenet" or seed is not None):
         if seed is not None:
             torch.manual_seed(seed)
-        network = timm.create_model("tf_efficientnet_lite0")
+        network = timm.create_model(timm_name)
     if weights == "imagenet":
-        load_by_order(network, torch.load(verify_package("efficientnet_lite0"), weights_only=True))
+        load_by_order(network, torch.load(verify_package(package), weights_only=True))
     head = network.classifier
     network.reset_classifier(0)
-    # the package holds TensorFlow's weights, which see grey values from -1 to 1
+    # the packages hold TensorFlow's weights, which see grey values from -1 to 1
     preprocessing = Preprocessing(channels=3, mean=0.5, std=0.5)
-    name = f"EfficientNet-Lite0, {weights} weights"
+    name = f"{architecture}, {weights} weights"
     backbone = Backbone(name, network, network.num_features, preprocessing)
     return Classifier(backbone.to(memory_format=torch.channels_last), head).eval()
 
 
-def imagenet_backbone(weights: str = "imagenet", seed: int | None = None) -> Backbone:
-    """Build EfficientNet-Lite0 without its head. See `imagenet_classifier`."""
-    return imagenet_classifier(weights, seed).backbone
+def imagenet_backbone(
+    weights: str = "imagenet", seed: int | None = None, *, architecture: str = "EfficientNet-Lite0"
+) -> Backbone:
+    """Build an EfficientNet-Lite without its head. See `imagenet_classifier`."""
+    return imagenet_classifier(weights, seed, architecture=architecture).backbone
 
 
 def load_by_order(network: nn.Module, weights: dict[str, Tensor]) -> None:

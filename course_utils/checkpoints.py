@@ -5,12 +5,14 @@ The file has the safetensors format: it holds numbers and texts, and reading it 
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from course_utils.backbones import (
+    EFFICIENTNETS,
     Classifier,
     Preprocessing,
     adapt_input,
@@ -22,7 +24,9 @@ from course_utils.cache import write_tensors
 # how each architecture is built before the stored weights replace its own
 ARCHITECTURES = {
     "small_cnn": small_cnn,
-    "EfficientNet-Lite0": lambda: imagenet_classifier("random", seed=0),
+    **{
+        name: partial(imagenet_classifier, "random", 0, architecture=name) for name in EFFICIENTNETS
+    },
 }
 
 

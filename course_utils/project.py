@@ -24,7 +24,7 @@ make COMMAND                 on Windows: py -m course_utils.project COMMAND
   run        run all notebooks and report times, memory and claims
   notebooks  run all notebooks again and store them with their outputs
   figures    draw all figures of figures/ again
-  bench      measure the benchmark on solar cells again (an hour; not part of test)
+  bench      measure the benchmark on solar cells again (over an hour; not part of test)
   lock       renew requirements.lock from requirements.txt (needs the network)
   help       show this list
 
@@ -32,7 +32,8 @@ More arguments: make lab ARGS=--no-browser        py -m course_utils.project lab
     setup      --fresh      throw .venv away, download and install everything anew
     lab        any option of JupyterLab, such as --no-browser
     notebooks  the files to run; all without it
-    bench      --splits 3 (number of splits of each kind), --tuning (measure on validation)
+    bench      --splits 3 (number of splits of each kind), --tuning (measure on validation),
+               --part accuracy (or speed, extraction, layers: only this one)
     lock       any option of "uv pip compile", such as --upgrade"""
 
 

@@ -13,6 +13,7 @@ from toys import one_thread  # noqa: F401, a fixture that works by being there
 
 from course_utils import packages
 from course_utils.backbones import (
+    EFFICIENTNETS,
     Backbone,
     Classifier,
     Preprocessing,
@@ -49,28 +50,6 @@ def state(module):
 def is_same(before, module):
     after = module.state_dict()
     return before.keys() == after.keys() and all(after[n].equal(v) for n, v in before.items())
-
-
-class TestPreprocessing:
-    def test_mean_is_subtracted_and_the_rest_divided(self):
-        out = Preprocessing(1, mean=0.5, std=0.25)(torch.tensor([[[[0.0, 0.5, 1.0]]]]))
-        assert out.flatten().tolist() == [-2, 0, 2]
-
-    def test_grey_is_copied(self):
-        out = Preprocessing(3, mean=0.5, std=0.5)(torch.rand(2, 1, 4, 4))
-        assert out.shape == (2, 3, 4, 4)
-        assert torch.equal(out[:, 0], out[:, 2])
-
-    @pytest.mark.parametrize("shape", [(2, 2, 4, 4), (3, 4, 4), (2, 4, 4, 3)])
-    def test_wrong_shape_is_refused_with_the_right_one(self, shape):
-        with pytest.raises(
-            ValueError, match=r"images has shape \(.*give \(N, C, H, W\) with C = 3"
-        ):
-            Preprocessing(3, mean=0.5, std=0.5)(torch.zeros(shape))
-
-    def test_colours_are_refused_by_a_grey_network(self):
-        with pytest.raises(ValueError, match="C = 1"):
-            Preprocessing(1, mean=0.5, std=0.5)(torch.zeros(2, 3, 4, 4))
 
 
 class TestBackbone:
@@ -112,18 +91,21 @@ class TestSmallCnn:
 
 class TestImagenetClassifier:
     @pytest.mark.parametrize(("name", "label"), [("china.jpg", PALACE), ("flower.jpg", DAISY)])
-    def test_photograph_is_recognised(self, imagenet, name, label):
+    @pytest.mark.parametrize("architecture", list(EFFICIENTNETS))
+    def test_photograph_is_recognised(self, architecture, name, label):
         photos = load_sample_images()
         names = [str(path).replace("\\", "/").split("/")[-1] for path in photos.filenames]
         image = torch.tensor(photos.images[names.index(name)]).permute(2, 0, 1)[None] / 255
-        # as the network was evaluated: the central square, 256 pixels, of which the inner 224
+        # as the networks were evaluated: the central square, and of it the inner part
         side = min(image.shape[2:])
         top, left = ((length - side) // 2 for length in image.shape[2:])
         square = image[..., top : top + side, left : left + side]
-        small = F.interpolate(square, size=(256, 256), mode="bicubic", antialias=True)
-        small = small.clamp(0, 1)[..., 16:240, 16:240]
+        inner = 224 if architecture.endswith("0") else 260  # pixels
+        small = F.interpolate(square, size=(inner + 32,) * 2, mode="bicubic", antialias=True)
+        small = small.clamp(0, 1)[..., 16:-16, 16:-16]
         with torch.inference_mode():
-            assert imagenet(small).argmax().item() == label
+            model = imagenet_classifier(architecture=architecture)
+            assert model(small).argmax().item() == label
 
     def test_features_are_those_of_timm_for_inputs_normalised_by_hand(self, imagenet):
         images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -152,6 +134,10 @@ class TestImagenetClassifier:
     def test_sizes_are_the_documented_ones(self, imagenet):
         count = sum(parameter.numel() for parameter in imagenet.backbone.parameters())
         assert f"{count:,} parameters" in imagenet_classifier.__doc__
+        larger = imagenet_backbone(architecture="EfficientNet-Lite2")
+        its_count = sum(parameter.numel() for parameter in larger.parameters())
+        assert f"{its_count:,}\n" in imagenet_classifier.__doc__
+        assert its_count == 6_092_072 - (1280 * 1000 + 1000)
         assert count == 4_652_008 - (1280 * 1000 + 1000)  # all, without the head
         assert imagenet.head.out_features == 1000
         assert not any(module.training for module in imagenet.modules())
@@ -179,6 +165,10 @@ class TestImagenetClassifier:
     def test_unknown_weights_are_refused(self):
         with pytest.raises(ValueError, match="weights is 'cifar'; give 'imagenet' or 'random'"):
             imagenet_classifier("cifar")
+
+    def test_unknown_architecture_is_refused(self):
+        with pytest.raises(ValueError, match="architecture is 'ResNet'; give 'EfficientNet-Lite0'"):
+            imagenet_classifier(architecture="ResNet")
 
     def test_seed_for_fixed_weights_is_refused(self):
         with pytest.raises(ValueError, match="seed is 3, but .*give weights='random'"):

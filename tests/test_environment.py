@@ -148,7 +148,15 @@ class TestCheckEnvironment:
         return {row.name.split(" (")[0]: row for row in check_environment().rows}
 
     def test_all_that_the_course_needs_is_checked(self):
-        packages = ("mnist", "digits", "solar_cells", "bbc_news", "efficientnet_lite0", "minilm")
+        packages = (
+            "mnist",
+            "digits",
+            "solar_cells",
+            "bbc_news",
+            "efficientnet_lite0",
+            "efficientnet_lite2",
+            "minilm",
+        )
         assert tuple(self.rows()) == (*self.NAMES, *packages, "cache directory")
 
     def test_libraries_that_do_not_match_give_a_row_with_the_cure(self, monkeypatch):

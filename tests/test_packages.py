@@ -31,8 +31,16 @@ def toy(tmp_path, monkeypatch):
 
 
 class TestPackages:
-    def test_the_six_packages_of_the_course_are_listed(self):
-        expected = ["mnist", "digits", "solar_cells", "bbc_news", "efficientnet_lite0", "minilm"]
+    def test_the_seven_packages_of_the_course_are_listed(self):
+        expected = [
+            "mnist",
+            "digits",
+            "solar_cells",
+            "bbc_news",
+            "efficientnet_lite0",
+            "efficientnet_lite2",
+            "minilm",
+        ]
         assert list(PACKAGES) == expected
 
     @pytest.mark.parametrize("key", list(PACKAGES))
@@ -41,7 +49,11 @@ class TestPackages:
 
     @pytest.mark.parametrize(
         ("key", "start"),  # measured by other people on other machines: DESIGN.md, section 5
-        [("efficientnet_lite0", "579344248a93e230"), ("minilm", "53aa51172d142c89")],
+        [
+            ("efficientnet_lite0", "579344248a93e230"),
+            ("efficientnet_lite2", "9656183e"),  # part of its file name
+            ("minilm", "53aa51172d142c89"),
+        ],
     )
     def test_checksum_is_the_one_known_from_elsewhere(self, key, start):
         assert PACKAGES[key].sha256.startswith(start)

@@ -1,5 +1,6 @@
 """Tests of README.md: its links, commands, tables, code and picture are true."""
 
+import importlib
 import importlib.util
 import json
 import os
@@ -273,6 +274,22 @@ class TestData:
             limited = sum(use in package.licence for package in PACKAGES.values())
             assert limited > 0
             assert limits.count(f"**{use}**") == limited
+
+
+class TestBenchmark:
+    RESULTS = json.loads((ROOT / "tests/benchmarks/solar_cells.json").read_text(encoding="utf-8"))
+
+    @pytest.fixture
+    def scripts(self, monkeypatch):
+        monkeypatch.syspath_prepend(str(ROOT / "tests" / "benchmarks"))
+        yield importlib.import_module("tables")
+        del sys.modules["tables"]
+
+    @pytest.mark.parametrize("name", RESULTS)
+    def test_tables_are_those_of_the_last_run(self, scripts, name):
+        part = self.RESULTS[name]
+        assert scripts.TABLES[name](part) in README, "run make bench, and copy what it prints"
+        assert scripts.where(part) in README
 
 
 class TestCode:

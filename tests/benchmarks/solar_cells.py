@@ -4,8 +4,8 @@ Deitsch et al. 2019 (doi:10.1016/j.solener.2019.02.067) report 82.44 % (SVM) and
 two graphics cards) on one random 75/25 split. These are weighted accuracies: a functional cell
 counts 1, a defective one its probability of a defect.
 
-Train and validation parts together are the 75 %. The settings below are a first guess, not yet
-chosen on validation parts, so no result of this script is published.
+Each part runs in a process of its own, so that its peak of memory is its own, and adds its results
+to solar_cells.json. Nothing is read from the cache.
 """
 
 import argparse
@@ -13,85 +13,27 @@ import datetime
 import json
 import os
 import platform
-import resource
-import time
-from dataclasses import asdict, dataclass
+import subprocess
+import sys
 from pathlib import Path
 
+import accuracy
+import extraction
+import layers
+import speed
 import torch
+from tables import TABLES, where
 
-from course_utils.backbones import Classifier, imagenet_classifier, replace_head
-from course_utils.datasets import load_solar_cells, solar_cell_images
-from course_utils.experiments import estimate
-from course_utils.objectives import CrossEntropy
-from course_utils.prefix import CachedPrefix
-from course_utils.tasks import Samples
-from course_utils.training import evaluate, fit
+from course_utils.environment import use_threads
+from course_utils.kernels import UsageMeter
 
 RESULTS = Path(__file__).with_suffix(".json")
-PUBLISHED = {"SVM (Deitsch et al. 2019)": 0.8244, "VGG-19 (Deitsch et al. 2019)": 0.8842}
-MEASURES = ("weighted_accuracy", "accuracy", "f1", "auc")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How the classifier is trained.
-
-    Parameters
-    ----------
-    size : int
-        Height and width of the images, in pixels.
-    after : str
-        Last frozen stage.
-    num_epochs, batch_size : int
-        Of `course_utils.training.fit`.
-    backbone_rate, head_rate : float
-        Highest learning rate of Adam, with a one-cycle schedule.
-    label_smoothing : float
-        Of the cross-entropy.
-    """
-
-    size: int = 192
-    after: str = "stage3"
-    num_epochs: int = 10
-    batch_size: int = 32
-    backbone_rate: float = 5e-4
-    head_rate: float = 5e-3
-    label_smoothing: float = 0.05
-
-
-def new_model(seed: int) -> Classifier:
-    """Return the ImageNet network with a new head for two classes."""
-    return replace_head(imagenet_classifier(), 2, seed=seed)
-
-
-def joined(first: Samples, second: Samples) -> Samples:
-    """Return the samples of two parts, inputs left out: only labels, weights and rows."""
-    names = ("labels", "weights", "indices")
-    labels, weights, rows = (torch.cat([getattr(first, n), getattr(second, n)]) for n in names)
-    return Samples(torch.zeros(len(labels), 1), labels, weights, rows)
-
-
-def run_split(recipe: Recipe, table: torch.Tensor, split: str, seed: int, *, tuning: bool) -> dict:
-    """Train on one split and measure: on its test part, or on validation when tuning."""
-    task = load_solar_cells(size=8, split=split, split_seed=seed)  # only labels and rows are used
-    train = task.train if tuning else joined(task.train, task.validation)
-    measured = task.validation if tuning else task.test
-    prefix = CachedPrefix(new_model(seed), after=recipe.after)
-    start = time.perf_counter()
-    fit(
-        prefix.rest,
-        prefix.samples(train, table),
-        CrossEntropy(label_smoothing=recipe.label_smoothing),
-        num_epochs=recipe.num_epochs,
-        batch_size=recipe.batch_size,
-        learning_rate={"backbone": recipe.backbone_rate, "head": recipe.head_rate},
-        schedule="one_cycle",
-        seed=seed,
-    )
-    metrics = asdict(evaluate(prefix.rest, prefix.samples(measured, table)))
-    seconds = time.perf_counter() - start
-    return {"split": split, "seed": seed, "seconds": seconds, **metrics}
+PARTS = {
+    "accuracy": lambda arguments: accuracy.measure(arguments.splits, tuning=arguments.tuning),
+    "speed": lambda arguments: speed.measure(),
+    "extraction": lambda arguments: extraction.measure(),
+    "layers": lambda arguments: layers.measure(arguments.splits),
+}
 
 
 def machine() -> dict:
@@ -99,51 +41,50 @@ def machine() -> dict:
     return {
         "date": datetime.date.today().isoformat(),
         "system": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
 
 
-def table_of(report: dict) -> str:
-    """Return the results as a Markdown table."""
-    names = [name.replace("_", " ") for name in MEASURES]
-    lines = [f"| method | splits | {' | '.join(names)} |", "|---" * (2 + len(names)) + "|"]
-    for name, value in PUBLISHED.items():
-        lines.append(f"| {name} | 1 random | {value:.4f} |" + " – |" * (len(names) - 1))
-    for split in ("random", "blocks"):
-        runs = [run for run in report["runs"] if run["split"] == split]
-        if len(runs) > 1:
-            cells = [str(estimate(run[name] for run in runs)) for name in MEASURES]
-            row = f"| EfficientNet-Lite0, ours | {len(runs)} {split} | {' | '.join(cells)} |"
-            lines.append(row)
-    return "\n".join(lines)
+def processor() -> str:
+    """Return the name of the processor, and the instructions that torch uses on it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
+    names = [line.split(": ", 1)[1] for line in lines if line.startswith("model name")]
+    name = names[0] if names else platform.processor() or platform.machine()
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
 
 
-def main() -> None:
-    """Run all splits, write the JSON after each and print the table."""
+def run_part(name: str, arguments: argparse.Namespace) -> None:
+    """Run one part in this process and store what it found, unless it is for tuning."""
+    meter = UsageMeter(os.getpid()).start()
+    found = PARTS[name](arguments)
+    meter.stop()
+    found |= {"machine": machine(), "peak_memory_bytes": meter.peak_memory}
+    print(f"{TABLES[name](found)}\n\n{where(found)}\n", flush=True)
+    if arguments.tuning:
+        return
+    report = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps(report | {name: found}, indent=1) + "\n", encoding="utf-8")
+
+
+def main() -> int:
+    """Run the parts that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--splits", type=int, default=5, help="number of splits of each kind")
     parser.add_argument(
-        "--tuning", action="store_true", help="measure on validation, write nothing"
+        "--tuning", action="store_true", help="accuracy on validation parts, nothing is stored"
     )
+    parser.add_argument("--part", choices=PARTS, help="only this part")
     arguments = parser.parse_args()
-    recipe = Recipe()
-    start = time.perf_counter()
-    prefix = CachedPrefix(new_model(0), after=recipe.after)
-    table = prefix.activations(solar_cell_images(recipe.size), use_cache=False)
-    report = {"recipe": asdict(recipe), "machine": machine(), "runs": []}
-    report["seconds_for_activations"] = time.perf_counter() - start
-    for split in ("random", "blocks"):
-        for seed in range(arguments.splits):
-            report["runs"].append(run_split(recipe, table, split, seed, tuning=arguments.tuning))
-            print(report["runs"][-1], flush=True)
-            report["peak_memory_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-            if not arguments.tuning:
-                RESULTS.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    print(table_of(report))
+    use_threads()
+    if arguments.part or arguments.tuning:
+        run_part(arguments.part or "accuracy", arguments)
+        return 0
+    command = [sys.executable, __file__, "--splits", str(arguments.splits), "--part"]
+    return max(subprocess.run([*command, name], check=False).returncode for name in PARTS)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""How good is the recipe on solar cells? Five random splits and five by blocks of 60 files.
+
+The expert gave each cell one of four probabilities of a defect, p = 0, 1/3, 2/3 or 1. The network
+learns to tell these four levels apart, and `decide` turns its answer into the one that the
+published measure asks for.
+"""
+
+import time
+from dataclasses import asdict, dataclass, replace
+
+import torch
+from torch import nn
+
+from course_utils.backbones import Classifier, imagenet_classifier, replace_head
+from course_utils.datasets import load_solar_cells, solar_cell_images
+from course_utils.freezing import freeze
+from course_utils.metrics import compute_metrics
+from course_utils.objectives import CrossEntropy
+from course_utils.prefix import CachedPrefix, eight_views
+from course_utils.tasks import Samples, Task
+from course_utils.training import fit, predict
+
+LEVELS = (0.0, 1 / 3, 2 / 3, 1.0)  # probability of a defect, from the expert
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the classifier is trained.
+
+    Parameters
+    ----------
+    architecture : str
+        Of `course_utils.backbones.imagenet_classifier`.
+    size : int
+        Height and width of the images, in pixels.
+    after : str
+        Last frozen stage.
+    num_epochs, batch_size : int
+        Of `course_utils.training.fit`.
+    backbone_rate, head_rate : float
+        Highest learning rate of Adam, with a one-cycle schedule.
+    label_smoothing : float
+        Of the cross-entropy.
+    """
+
+    architecture: str = "EfficientNet-Lite2"
+    size: int = 128
+    after: str = "stage3"
+    num_epochs: int = 12
+    batch_size: int = 32
+    backbone_rate: float = 5e-4
+    head_rate: float = 5e-3
+    label_smoothing: float = 0.05
+
+    @property
+    def settings(self) -> dict:
+        """Arguments of `course_utils.training.fit`."""
+        return {
+            "num_epochs": self.num_epochs,
+            "batch_size": self.batch_size,
+            "learning_rate": {"backbone": self.backbone_rate, "head": self.head_rate},
+            "schedule": "one_cycle",
+        }
+
+    @property
+    def objective(self) -> CrossEntropy:
+        """What is minimised."""
+        return CrossEntropy(label_smoothing=self.label_smoothing)
+
+
+def new_model(seed: int) -> Classifier:
+    """Return the ImageNet network with a new head for the four levels."""
+    network = imagenet_classifier(architecture=Recipe().architecture)
+    return replace_head(network, len(LEVELS), seed=seed)
+
+
+def with_levels(samples: Samples) -> Samples:
+    """Return cells with their level, 0 to 3, as label, and without weights: all count alike."""
+    # the weight of a defective cell is its p, that of a functional one is 1
+    levels = torch.where(samples.labels == 1, samples.weights * 3, 0).round().long()
+    return replace(samples, labels=levels, weights=None)
+
+
+def decide(logits: torch.Tensor) -> torch.Tensor:
+    """Turn logits of levels (N, 4) into logits of functional and defective (N, 2).
+
+    Of a cell of level k, the answer "defective" earns its weight p_k, and "functional" earns 1 if
+    k = 0. So compare what each answer can be expected to earn: sum of P(k) p_k with P(0).
+    """
+    probability = logits.softmax(1)
+    earned = torch.stack([probability[:, 0], probability @ torch.tensor(LEVELS)], 1)
+    return earned.clamp_min(1e-9).log()
+
+
+def measured_on(samples: Samples, logits: torch.Tensor) -> dict:
+    """Return all metrics of logits of levels (N, 4) on cells with their own labels and weights."""
+    return asdict(compute_metrics(decide(logits), samples.labels, samples.weights))
+
+
+def new_prefix(recipe: Recipe, seed: int) -> CachedPrefix:
+    """Cut a new model. In the rest, filters that look at one channel alone are frozen.
+
+    They are 4 % of the weights, and their gradient takes a quarter of a step on a processor.
+    """
+    prefix = CachedPrefix(new_model(seed), after=recipe.after, views=eight_views)
+    for part in prefix.rest.modules():
+        if isinstance(part, nn.Conv2d) and part.groups > 1:
+            freeze(part)
+    return prefix
+
+
+def joined(first: Samples, second: Samples) -> Samples:
+    """Return the samples of two parts as one, inputs included."""
+    names = ("inputs", "labels", "weights", "indices")
+    return Samples(*(torch.cat([getattr(first, name), getattr(second, name)]) for name in names))
+
+
+def parts_of(task: Task, *, tuning: bool) -> tuple[Samples, Samples]:
+    """Return what to train on and what to measure on.
+
+    When tuning, that is the training part and the validation part. Else both together, which are
+    the published 75 %, and the test part.
+    """
+    if tuning:
+        return task.train, task.validation
+    return joined(task.train, task.validation), task.test
+
+
+def run_split(recipe: Recipe, table: torch.Tensor, split: str, seed: int, *, tuning: bool) -> dict:
+    """Train on one split and measure it once."""
+    # tiny images: only labels and rows are used, the inputs come from the table
+    task = load_solar_cells(size=8, split=split, split_seed=seed)
+    train, measured = parts_of(task, tuning=tuning)
+    prefix = new_prefix(recipe, seed)
+    start = time.perf_counter()
+    samples = prefix.samples(train, table)
+    fit(prefix.rest, with_levels(samples), recipe.objective, seed=seed, **recipe.settings)
+    metrics = measured_on(measured, predict(prefix.rest, prefix.samples(measured, table).inputs))
+    return {"split": split, "seed": seed, "seconds": time.perf_counter() - start, **metrics}
+
+
+def measure(num_splits: int, *, tuning: bool = False) -> dict:
+    """Run all splits. The activations are computed once for all of them.
+
+    Parameters
+    ----------
+    num_splits : int
+        Number of splits of each kind.
+    tuning : bool
+        Measure on validation parts, and only on random splits.
+    """
+    recipe = Recipe()
+    start = time.perf_counter()
+    prefix = new_prefix(recipe, seed=0)
+    table = prefix.activations(solar_cell_images(recipe.size), use_cache=False)
+    report = {"recipe": asdict(recipe), "runs": []}
+    report["seconds_for_activations"] = time.perf_counter() - start
+    for split in ("random",) if tuning else ("random", "blocks"):
+        for seed in range(num_splits):
+            report["runs"].append(run_split(recipe, table, split, seed, tuning=tuning))
+            print(report["runs"][-1], flush=True)
+    return report

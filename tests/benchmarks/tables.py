@@ -1,0 +1,78 @@
+"""The results as Markdown tables: what ``make bench`` prints, and the README shows."""
+
+from course_utils.experiments import Estimate, estimate
+
+MEASURES = ("weighted_accuracy", "accuracy", "f1", "auc")
+PUBLISHED = {"SVM (Deitsch et al. 2019)": 0.8244, "VGG-19 (Deitsch et al. 2019)": 0.8842}
+
+
+def markdown(header: list[str], rows: list[list[str]]) -> str:
+    """Return a table, numbers as the texts that they are."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def accuracy_table(report: dict) -> str:
+    """Compare ours with what is published: mean [95 % interval] over the splits of each kind."""
+    rows = [[name, "1 random", f"{value:.3f}", "–", "–", "–"] for name, value in PUBLISHED.items()]
+    for split in ("random", "blocks"):
+        runs = [run for run in report["runs"] if run["split"] == split]
+        if len(runs) > 1:  # one split has no interval
+            cells = [str(estimate(run[name] for run in runs)) for name in MEASURES]
+            name = f"{report['recipe']['architecture']}, ours"
+            rows.append([name, f"{len(runs)} {split}", *cells])
+    return markdown(["method", "splits", *(name.replace("_", " ") for name in MEASURES)], rows)
+
+
+def speed_table(report: dict) -> str:
+    """List the seconds of each way, and how often the seconds of the recipe fit into them."""
+    fastest = report["recipe"]["seconds"]
+    rows = []
+    for name, run in report.items():
+        if isinstance(run, dict) and "epochs" in run:
+            best = run.get("best_weighted_accuracy", run.get("weighted_accuracy"))
+            ratio = f"{run['seconds'] / fastest:.1f}"
+            if not run.get("reached", True):
+                ratio = f"more than {ratio}: not reached"
+            rows.append([name, str(run["epochs"]), f"{run['seconds']:.0f}", ratio, f"{best:.3f}"])
+    header = ["way", "epochs", "seconds", "times the recipe", "weighted accuracy"]
+    return markdown(header, rows)
+
+
+def extraction_table(report: dict) -> str:
+    """List images per second of each way, and times plain eager torch."""
+    rates = report["images_per_second"]
+    plain = next(iter(rates.values()))
+    rows = [[name, f"{rate:.0f}", f"{rate / plain:.1f}"] for name, rate in rates.items()]
+    return markdown(["features, step by step", "images per second", "times plain"], rows)
+
+
+def layers_table(report: dict) -> str:
+    """List each row with its weighted accuracy, mean [95 % interval], parameters and seconds."""
+    rows = [
+        [
+            name,
+            str(Estimate(**row["weighted_accuracy"])),
+            f"{row['parameters']:,}",
+            f"{row['seconds']:.0f}",
+        ]
+        for name, row in report["rows"].items()
+    ]
+    return markdown(["what moves", "weighted accuracy", "parameters", "seconds"], rows)
+
+
+TABLES = {
+    "accuracy": accuracy_table,
+    "speed": speed_table,
+    "extraction": extraction_table,
+    "layers": layers_table,
+}
+
+
+def where(part: dict) -> str:
+    """Say when and on what a part was measured."""
+    machine = part["machine"]
+    return (
+        f"{machine['date']}, {machine['processor']}, {machine['cores']} cores, "
+        f"torch {machine['torch']}, peak memory {part['peak_memory_bytes'] / 1e9:.1f} GB"
+    )
