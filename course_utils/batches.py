@@ -9,8 +9,8 @@ from course_utils.environment import device
 from course_utils.tasks import Samples
 
 # Numbers in a batch that needs no gradient: four images of 192 x 192 pixels. What the layers of a
-# network make of such a batch fits into the caches of a processor. Batches of 64 images ran 1.7 to 3
-# times slower, much of it spent in getting and clearing memory (make bench measures it again).
+# network make of such a batch fits into the caches of a processor. Batches of 64 images ran 1.7 to
+# 3 times slower, much of it spent in getting and clearing memory (make bench measures it again).
 NUMBERS_AT_ONCE = 4 * 192 * 192
 ACCELERATOR_FACTOR = 16  # a graphics card is busy only with larger batches
 

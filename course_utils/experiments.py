@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 
+from course_utils.benchmark import benchmark_results
 from course_utils.claims import ClaimError, claim
 from course_utils.environment import progress_bar
 
@@ -18,6 +19,7 @@ __all__ = [
     "ClaimError",
     "Estimate",
     "Results",
+    "benchmark_results",
     "claim",
     "estimate",
     "paired_difference",

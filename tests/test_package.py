@@ -35,7 +35,7 @@ STAGES = [
     ],
     ["algebra", "losses", "regularizers", "objectives", "metrics"],
     ["history", "optimizers", "evaluation", "training"],
-    ["experiments", "distances"],
+    ["experiments", "distances", "benchmark"],
     ["plotting", "methods"],
     ["plane", "sliders"],
 ]
