@@ -21,6 +21,7 @@ from course_utils.environment import (
     seed_everything,
     use_threads,
 )
+from course_utils.packages import PACKAGES
 
 
 @pytest.fixture
@@ -148,16 +149,7 @@ class TestCheckEnvironment:
         return {row.name.split(" (")[0]: row for row in check_environment().rows}
 
     def test_all_that_the_course_needs_is_checked(self):
-        packages = (
-            "mnist",
-            "digits",
-            "solar_cells",
-            "bbc_news",
-            "efficientnet_lite0",
-            "efficientnet_lite2",
-            "minilm",
-        )
-        assert tuple(self.rows()) == (*self.NAMES, *packages, "cache directory")
+        assert tuple(self.rows()) == (*self.NAMES, *PACKAGES, "cache directory")
 
     def test_libraries_that_do_not_match_give_a_row_with_the_cure(self, monkeypatch):
         class Mismatched(ModuleType):
