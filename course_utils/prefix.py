@@ -54,6 +54,18 @@ def eight_views(images: Tensor) -> list[Tensor]:
     return flipped + [view.transpose(2, 3) for view in flipped]
 
 
+def one_view_each(views: Tensor) -> Tensor:
+    """Draw one of the V views of each sample: (N, V, ...) to (N, ...).
+
+    Examples
+    --------
+    >>> one_view_each(torch.zeros(5, 8, 1, 4, 4)).shape
+    torch.Size([5, 1, 4, 4])
+    """
+    chosen = torch.randint(views.shape[1], (len(views),))
+    return views[torch.arange(len(views)), chosen]
+
+
 class ViewsClassifier(Classifier):
     """Learn from a random view of each sample, and answer with the mean over all views.
 
@@ -63,8 +75,7 @@ class ViewsClassifier(Classifier):
     def forward(self, views: Tensor) -> Tensor:
         """Map views (N, V, C, H, W) to logits (N, K)."""
         if self.training:
-            chosen = torch.randint(views.shape[1], (len(views),))
-            return super().forward(views[torch.arange(len(views)), chosen].float())
+            return super().forward(one_view_each(views).float())
         logits = super().forward(views.flatten(0, 1).float())
         return logits.unflatten(0, views.shape[:2]).mean(1)
 

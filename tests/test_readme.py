@@ -20,6 +20,7 @@ from markdown_it import MarkdownIt
 from nbformat.v4 import new_markdown_cell, new_notebook
 from notebook_text_rules import pictures
 
+from course_utils import benchmark
 from course_utils.backbones import small_cnn
 from course_utils.normal_form import normalise
 from course_utils.objectives import L2SP, CrossEntropy
@@ -277,7 +278,7 @@ class TestData:
 
 
 class TestBenchmark:
-    RESULTS = json.loads((ROOT / "tests/benchmarks/solar_cells.json").read_text(encoding="utf-8"))
+    RESULTS = json.loads(benchmark.RESULTS.read_text(encoding="utf-8"))
 
     @pytest.fixture
     def scripts(self, monkeypatch):

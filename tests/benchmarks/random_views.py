@@ -3,6 +3,7 @@
 import torch
 
 from course_utils.backbones import Classifier
+from course_utils.prefix import one_view_each
 
 
 class RandomViews(Classifier):
@@ -27,7 +28,6 @@ class RandomViews(Classifier):
         """Map images (N, C, H, W) to logits (N, K)."""
         views = self.views(images)
         if self.training:
-            chosen = torch.randint(len(views), (len(images),))
-            views = [torch.stack(views, 1)[torch.arange(len(images)), chosen]]
+            views = [one_view_each(torch.stack(views, 1))]
         answer = super().forward
         return torch.stack([answer(self.beginning(view)) for view in views]).mean(0)

@@ -24,10 +24,10 @@ import speed
 import torch
 from tables import TABLES, where
 
+from course_utils.benchmark import RESULTS
 from course_utils.environment import use_threads
 from course_utils.kernels import UsageMeter
 
-RESULTS = Path(__file__).with_suffix(".json")
 PARTS = {
     "accuracy": lambda arguments: accuracy.measure(arguments.splits, tuning=arguments.tuning),
     "speed": lambda arguments: speed.measure(),
