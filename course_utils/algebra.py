@@ -29,6 +29,10 @@ class Batch:
         ``model(inputs)``, f_w(x), computed once for all terms.
     weights : torch.Tensor of shape (N,), optional
         How much each sample counts.
+    indices : torch.Tensor of shape (N,), int64, optional
+        Position of each sample in its complete data set.
+    features : torch.Tensor of shape (N, D), optional
+        What ``model.backbone`` made of the inputs on the way to the outputs, with its gradient.
     """
 
     model: nn.Module
@@ -36,6 +40,8 @@ class Batch:
     labels: Tensor | None
     outputs: Tensor
     weights: Tensor | None = None
+    indices: Tensor | None = None
+    features: Tensor | None = None
 
 
 class Objective:
@@ -57,6 +63,23 @@ class Objective:
             number = 1 + sum(other.name == term.name for _, other in named.values())
             named[term.name if number == 1 else f"{term.name} ({number})"] = (factor, term)
         return named
+
+    def helpers(self) -> dict[str, nn.Module]:
+        """Return the modules that terms bring along and that learn with the model, by name.
+
+        Raises
+        ------
+        ValueError
+            If two terms bring different modules under one name.
+        """
+        found: dict[str, nn.Module] = {}
+        for _, term in self.parts:
+            for name, module in term.own_helpers().items():
+                if found.setdefault(name, module) is not module:
+                    raise ValueError(
+                        f"two terms bring a module named {name!r}; leave one of them out"
+                    )
+        return found
 
     def total(self, values: dict[str, Tensor]) -> Tensor:
         """Add the values of `values`, each times its factor: the number to be minimised."""
@@ -134,6 +157,10 @@ class Term(Objective, ABC):
     @abstractmethod
     def value(self, batch: Batch) -> Tensor:
         """Compute the term for a batch: a scalar with a gradient."""
+
+    def own_helpers(self) -> dict[str, nn.Module]:
+        """Return modules of the term itself that learn along, such as a domain classifier."""
+        return {}
 
     @property
     def text(self) -> str:

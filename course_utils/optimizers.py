@@ -55,7 +55,11 @@ SCHEDULES = {
 }
 
 
-def parameter_groups(model: nn.Module, learning_rate: float | dict[str, float]) -> list[dict]:
+def parameter_groups(
+    model: nn.Module,
+    learning_rate: float | dict[str, float],
+    helpers: dict[str, nn.Module] | None = None,
+) -> list[dict]:
     """Sort the trainable parameters into groups, each with its learning rate.
 
     Parameters
@@ -64,6 +68,8 @@ def parameter_groups(model: nn.Module, learning_rate: float | dict[str, float]) 
         Its frozen parameters are left out.
     learning_rate : float or dict of str to float
         One rate, or one for each prefix of parameter names; the longest prefix that fits counts.
+    helpers : dict of str to torch.nn.Module, optional
+        Modules that learn along; each name is put before the names of its parameters.
 
     Raises
     ------
@@ -84,7 +90,10 @@ def parameter_groups(model: nn.Module, learning_rate: float | dict[str, float]) 
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError("model has no trainable parameter; unfreeze a part of it")
     groups = {prefix: {"params": [], "lr": rate} for prefix, rate in rates.items()}
-    for name, parameter in model.named_parameters():
+    named = list(model.named_parameters())
+    for helper, module in (helpers or {}).items():
+        named += [(f"{helper}.{name}", parameter) for name, parameter in module.named_parameters()]
+    for name, parameter in named:
         if parameter.requires_grad:
             prefixes = [prefix for prefix in rates if name.startswith(prefix)]
             if not prefixes:
@@ -103,7 +112,10 @@ def parameter_groups(model: nn.Module, learning_rate: float | dict[str, float]) 
 
 
 def make_optimizer(
-    model: nn.Module, optimizer: str, learning_rate: float | dict[str, float]
+    model: nn.Module,
+    optimizer: str,
+    learning_rate: float | dict[str, float],
+    helpers: dict[str, nn.Module] | None = None,
 ) -> Optimizer:
     """Return an optimiser of exactly the trainable parameters. See `parameter_groups`.
 
@@ -114,7 +126,7 @@ def make_optimizer(
     """
     if optimizer not in OPTIMIZERS:
         raise ValueError(f"optimizer is {optimizer!r}; give one of {', '.join(OPTIMIZERS)}")
-    return OPTIMIZERS[optimizer](parameter_groups(model, learning_rate))
+    return OPTIMIZERS[optimizer](parameter_groups(model, learning_rate, helpers))
 
 
 def make_schedule(stepper: Optimizer, schedule: str, num_steps: int) -> LRScheduler:

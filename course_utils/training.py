@@ -49,8 +49,9 @@ def fit(
 ) -> History:
     """Change the model: move its trainable weights to make the objective small.
 
-    Training mode, device and the state of torch's random numbers are the same afterwards as
-    before. Gradients are cleared.
+    Modules that a term brings along, such as a domain classifier, are changed with it. Training
+    mode, device and the state of torch's random numbers are the same afterwards as before.
+    Gradients are cleared.
 
     Parameters
     ----------
@@ -64,7 +65,8 @@ def fit(
         Times each sample is seen.
     learning_rate : float or dict of str to float
         Step size; a dict gives one for each prefix of parameter names, such as
-        ``{"backbone": 1e-4, "head": 1e-3}``, and must cover all trainable parameters.
+        ``{"backbone": 1e-4, "head": 1e-3}``, and must cover all trainable parameters, those of
+        ``objective.helpers()`` too.
     batch_size : int
         Samples in a step.
     optimizer : {'adam', 'sgd', 'lbfgs'}
@@ -103,15 +105,18 @@ def fit(
             "of them in one batch"
         )
     history = History.of(objective)
-    with _borrowed(model, seed):
-        stepper = make_optimizer(model, optimizer, learning_rate)
+    helpers = objective.helpers()
+    learners = nn.ModuleList([model, *helpers.values()])
+    with _borrowed(learners, seed):
+        stepper = make_optimizer(model, optimizer, learning_rate, helpers)
         steps_per_epoch = len(cut(torch.arange(len(samples)), batch_size))
         scheduler = make_schedule(stepper, schedule, num_epochs * steps_per_epoch)
         stopping = EarlyStopping(model, patience)
         epochs = range(1, num_epochs + 1)
         for epoch in progress_bar(epochs, "fit", unit="epoch") if progress else epochs:
             batches = shuffled_batches(samples, batch_size)
-            means = _run_epoch(model.train(), batches, objective, stepper, scheduler)
+            learners.train()
+            means = _run_epoch(model, batches, objective, stepper, scheduler)
             for name, mean in means.items():
                 history.terms[name].append(mean)
             if validation is not None:
@@ -219,7 +224,21 @@ def _values(model, samples: Samples, objective: Objective) -> dict[str, Tensor]:
     place = next(model.parameters()).device
     inputs, labels = samples.inputs.to(place), samples.labels.to(place)
     weights = None if samples.weights is None else samples.weights.to(place)
-    return objective.values(Batch(model, inputs, labels, model(inputs), weights))
+    outputs, features = _outputs_and_features(model, inputs)
+    batch = Batch(model, inputs, labels, outputs, weights, samples.indices, features)
+    return objective.values(batch)
+
+
+def _outputs_and_features(model, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Run the model once; keep what its backbone gave on the way, if it has one."""
+    if not isinstance(getattr(model, "backbone", None), nn.Module):
+        return model(inputs), None
+    kept = []
+    watch = model.backbone.register_forward_hook(lambda module, given, made: kept.append(made))
+    try:
+        return model(inputs), kept[0]
+    finally:
+        watch.remove()
 
 
 def _check_finite(values: dict[str, float]) -> None:

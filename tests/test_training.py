@@ -410,3 +410,86 @@ class TestArguments:
     def test_model_that_is_frozen_throughout_is_refused(self):
         with pytest.raises(ValueError, match="model has no trainable parameter"):
             fit(freeze(Net()), make_samples(), CrossEntropy(), num_epochs=1)
+
+
+class Watching(Term):
+    """Keeps what it was shown; brings a scale that learns along."""
+
+    name = "watching"
+    role = "R"
+    latex = "R"
+
+    def __init__(self):
+        self.scale = nn.Linear(6, 1)
+        self.seen = []
+
+    def own_helpers(self):
+        return {"scale": self.scale}
+
+    def value(self, batch):
+        self.seen.append(batch)
+        return self.scale(batch.features).square().mean()
+
+
+class TestWhatATermIsShown:
+    def test_the_features_are_those_that_the_head_got(self):
+        term, model = Watching(), Net()
+        fit(model, make_samples(), CrossEntropy() + term, num_epochs=1, batch_size=30)
+        (batch,) = term.seen
+        model_before = Net()
+        model_before.train()
+        assert batch.features.shape == (30, 6)
+        assert batch.features.requires_grad
+        assert batch.outputs.allclose(model_before.head(batch.features))
+
+    def test_indices_say_where_a_sample_stands_in_its_data_set(self):
+        term, samples = Watching(), make_samples(40)
+        some = samples.select(torch.arange(5, 35))
+        fit(Net(), some, CrossEntropy() + term, num_epochs=1, batch_size=30)
+        (batch,) = term.seen
+        assert sorted(batch.indices.tolist()) == list(range(5, 35))
+        assert batch.inputs.equal(samples.inputs[batch.indices])
+
+    def test_a_model_without_backbone_has_no_features(self):
+        term = Watching()
+        term.value = lambda batch: term.seen.append(batch) or batch.outputs.sum() * 0
+        fit(nn.Linear(4, 2), make_samples(), CrossEntropy() + term, num_epochs=1)
+        assert term.seen[0].features is None
+
+    def test_no_hook_stays_behind_even_after_an_error(self):
+        model = Net()
+        model.head = nn.Linear(5, 2)
+        with pytest.raises(RuntimeError):
+            fit(model, make_samples(), CrossEntropy(), num_epochs=1)
+        assert not model.backbone._forward_hooks
+
+
+class TestHelpers:
+    def test_they_learn_with_the_model_and_get_their_own_rate(self):
+        term, model = Watching(), Net()
+        before = term.scale.weight.detach().clone()
+        rates = {"backbone": 0.01, "head": 0.01, "scale": 1e-6}
+        fit(model, make_samples(), CrossEntropy() + term, num_epochs=1, learning_rate=rates)
+        moved = (term.scale.weight - before).abs().max()
+        assert 0 < moved < 1e-4
+        assert term.scale.weight.grad is None
+
+    def test_a_rate_for_them_is_asked_for(self):
+        rates = {"backbone": 0.01, "head": 0.01}
+        objective = CrossEntropy() + Watching()
+        with pytest.raises(ValueError, match=r"no prefix for scale\.weight"):
+            fit(Net(), make_samples(), objective, num_epochs=1, learning_rate=rates)
+
+    def test_their_mode_is_given_back(self):
+        term = Watching()
+        term.scale.eval()
+        fit(Net(), make_samples(), CrossEntropy() + term, num_epochs=1)
+        assert not term.scale.training
+
+    def test_two_of_one_name_are_refused(self):
+        with pytest.raises(ValueError, match="two terms bring a module named 'scale'"):
+            (Watching() + Watching()).helpers()
+
+    def test_one_term_twice_brings_its_helper_once(self):
+        term = Watching()
+        assert list((term + 2 * term).helpers()) == ["scale"]
