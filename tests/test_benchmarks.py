@@ -11,7 +11,7 @@ import torch
 from toys import one_thread  # noqa: F401, a fixture
 
 from course_utils.backbones import small_cnn
-from course_utils.prefix import CachedPrefix, flipped_views
+from course_utils.prefix import flipped_views
 from course_utils.tasks import Samples, Task
 from course_utils.training import predict
 
@@ -90,48 +90,77 @@ class TestAccuracy:
         assert logits.argmax(1).item() == answer
 
     @pytest.mark.parametrize(("tuning", "number"), [(True, 4), (False, 8)])
-    def test_it_learns_and_tuning_never_looks_at_the_test_part(self, scripts, tuning, number):
+    def test_it_learns_and_tuning_never_looks_at_the_test_part(
+        self, scripts, monkeypatch, tuning, number
+    ):
+        def images_to_see(size):
+            shown = images()
+            if tuning:
+                shown[16:] = float("nan")  # looking at a test image would show
+            return shown
+
+        monkeypatch.setattr(scripts.accuracy, "solar_cell_images", images_to_see)
         recipe = scripts.accuracy.Recipe(after="stage1", num_epochs=30)
-        prefix = CachedPrefix(model_of_levels(0), after="stage1")
-        table = prefix.activations(images(), use_cache=False)
-        if tuning:
-            table[16:] = float("nan")  # looking at a test image would show
-        run = scripts.accuracy.run_split(recipe, table, "random", 0, tuning=tuning)
+        run = scripts.accuracy.run_split(recipe, "random", 0, tuning=tuning)
         assert run["num_samples"] == number
         assert run["weighted_accuracy"] == 1
         assert (run["split"], run["seed"]) == ("random", 0)
-        assert run["seconds"] > 0
+        assert run["seconds"] > run["seconds_to_store"] + run["seconds_to_train"] > 0
 
-    def test_filters_of_one_channel_are_frozen_and_others_move(self, scripts, monkeypatch):
+    @pytest.fixture
+    def large_rest(self, scripts, monkeypatch):
         from course_utils.backbones import imagenet_classifier
 
         monkeypatch.setattr(
             scripts.accuracy, "new_model", lambda _: imagenet_classifier("random", 0)
         )
-        rest = scripts.accuracy.new_prefix(scripts.accuracy.Recipe(), 0).rest
-        convolutions = [part for part in rest.modules() if isinstance(part, torch.nn.Conv2d)]
+        return scripts.accuracy.new_prefix(scripts.accuracy.Recipe(), 0).rest
+
+    def test_filters_of_one_channel_are_frozen_and_others_move(self, large_rest):
+        convolutions = [part for part in large_rest.modules() if isinstance(part, torch.nn.Conv2d)]
         frozen = {part.groups > 1 for part in convolutions if not part.weight.requires_grad}
         moving = {part.groups > 1 for part in convolutions if part.weight.requires_grad}
         assert (frozen, moving) == ({True}, {False})
 
+    @pytest.mark.parametrize("has_bfloat16", [True, False])
+    def test_half_of_the_digits_are_kept_except_in_filters_of_one_channel(
+        self, scripts, monkeypatch, large_rest, has_bfloat16
+    ):
+        monkeypatch.setattr(scripts.accuracy, "has_bfloat16", lambda: has_bfloat16)
+        found = {}
+        for part in large_rest.modules():
+            if isinstance(part, torch.nn.Conv2d):
+                part.register_forward_hook(
+                    lambda module, _, output: found.update({module.groups > 1: output.dtype})
+                )
+        outputs = large_rest.eval()(torch.rand(2, 8, 40, 4, 4))
+        short = torch.bfloat16 if has_bfloat16 else torch.float32
+        assert found == {True: torch.float32, False: short}
+        assert outputs.dtype == torch.float32
+
 
 class TestSpeed:
-    def test_with_and_without_the_cache_the_same_is_learned(self, scripts):
+    def test_without_the_cache_it_learns_as_well(self, scripts):
         recipe = scripts.accuracy.Recipe(after="stage1", num_epochs=30)
         train, measured = scripts.accuracy.parts_of(small_task(), tuning=False)
-        for way in (scripts.speed.recipe_with_cache, scripts.speed.recipe_without_cache):
-            found = way(recipe, train, measured)
-            assert found["weighted_accuracy"] == 1
-            assert found["epochs"] == 30
-            assert found["seconds"] > 0
+        found = scripts.speed.recipe_without_cache(recipe, train, measured)
+        assert found["weighted_accuracy"] == 1
+        assert found["epochs"] == 30
+        assert found["seconds"] > 0
 
     @pytest.mark.parametrize(("goal", "reached"), [(0.0, True), (1.1, False)])
-    def test_other_ways_stop_at_the_goal(self, scripts, goal, reached):
-        recipe = scripts.accuracy.Recipe(num_epochs=2)
+    def test_the_tutorial_stops_at_the_goal(self, scripts, monkeypatch, goal, reached):
+        monkeypatch.setattr(scripts.speed, "TUTORIAL_EPOCHS", 2)
         train, measured = scripts.accuracy.parts_of(small_task(), tuning=True)
-        found = scripts.speed.whole_network(recipe, train, measured, goal)
+        found = scripts.speed.tutorial(scripts.accuracy.Recipe(), train, measured, goal)
         assert found["reached"] == reached
         assert found["epochs"] == (1 if reached else 2)
+
+    def test_the_tutorial_gives_up_after_its_time(self, scripts, monkeypatch):
+        monkeypatch.setattr(scripts.speed, "LIMIT", 0)
+        train, measured = scripts.accuracy.parts_of(small_task(), tuning=True)
+        found = scripts.speed.tutorial(scripts.accuracy.Recipe(), train, measured, goal=1.1)
+        assert (found["reached"], found["epochs"]) == (False, 1)
 
     def test_the_tutorial_moves_all_layers(self, scripts, monkeypatch):
         monkeypatch.setattr(scripts.speed, "TUTORIAL_EPOCHS", 1)
