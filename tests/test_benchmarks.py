@@ -11,7 +11,7 @@ import torch
 from toys import one_thread  # noqa: F401, a fixture
 
 from course_utils.backbones import small_cnn
-from course_utils.prefix import flipped_views
+from course_utils.prefix import eight_views, flipped_views
 from course_utils.tasks import Samples, Task
 from course_utils.training import predict
 
@@ -28,7 +28,6 @@ def scripts(monkeypatch):
         own = new_model if module is modules.layers else model_of_levels
         monkeypatch.setattr(module, "new_model", own)
         monkeypatch.setattr(module, "load_solar_cells", lambda **_: small_task())
-    monkeypatch.setattr(modules.accuracy, "solar_cell_images", lambda size: images())
     monkeypatch.setattr(modules.layers, "solar_cell_images", lambda size: images())
     yield modules
     for name in NAMES:
@@ -93,19 +92,27 @@ class TestAccuracy:
     def test_it_learns_and_tuning_never_looks_at_the_test_part(
         self, scripts, monkeypatch, tuning, number
     ):
-        def images_to_see(size):
-            shown = images()
-            if tuning:
-                shown[16:] = float("nan")  # looking at a test image would show
-            return shown
-
-        monkeypatch.setattr(scripts.accuracy, "solar_cell_images", images_to_see)
+        task = small_task()
+        if tuning:
+            task.test.inputs.fill_(float("nan"))  # looking at a test image would show
+        monkeypatch.setattr(scripts.accuracy, "load_solar_cells", lambda **_: task)
         recipe = scripts.accuracy.Recipe(after="stage1", num_epochs=30)
         run = scripts.accuracy.run_split(recipe, "random", 0, tuning=tuning)
         assert run["num_samples"] == number
         assert run["weighted_accuracy"] == 1
         assert (run["split"], run["seed"]) == ("random", 0)
         assert run["seconds"] > run["seconds_to_store"] + run["seconds_to_train"] > 0
+
+    def test_four_different_views_of_each_image_are_drawn(self, scripts):
+        shown = torch.rand(60, 1, 3, 3, generator=torch.Generator().manual_seed(0))
+        torch.manual_seed(0)
+        drawn = torch.stack(scripts.accuracy.four_of_eight(shown), 1)
+        every = torch.stack(eight_views(shown), 1)
+        found = (drawn[:, :, None] == every[:, None]).all(dim=(3, 4, 5)).sum(1)  # image, view
+        assert drawn.shape == (60, 4, 1, 3, 3)
+        assert found.max() == 1
+        assert (found.sum(1) == 4).all()
+        assert found.sum(0).min() > 15  # 30 are expected of each view
 
     @pytest.fixture
     def large_rest(self, scripts, monkeypatch):
