@@ -12,6 +12,9 @@ from course_utils.tasks import Samples
 # network make of such a batch fits into the caches of a processor. Batches of 64 images ran 1.7 to
 # 3 times slower, much of it spent in getting and clearing memory (make bench measures it again).
 NUMBERS_AT_ONCE = 4 * 192 * 192
+# Tokens are whole numbers, and the layers make hundreds of numbers of each: count them apart. On
+# one core a BERT of width 384 read 512 to 4,096 tokens at once equally fast; more need more memory.
+TOKENS_AT_ONCE = 2048
 ACCELERATOR_FACTOR = 16  # a graphics card is busy only with larger batches
 
 
@@ -21,15 +24,64 @@ def forward_batches(inputs: Tensor) -> tuple[Tensor, ...]:
     Parameters
     ----------
     inputs : torch.Tensor of shape (N, ...)
-        Images, activations or features of N samples.
+        Images, activations or features of N samples; tokens of N texts, int64.
+
+    Raises
+    ------
+    TypeError
+        If the inputs are no tensor.
 
     Examples
     --------
     >>> [len(batch) for batch in forward_batches(torch.zeros(10, 1, 192, 192))]
     [4, 4, 2]
     """
-    numbers = NUMBERS_AT_ONCE * (1 if device() == "cpu" else ACCELERATOR_FACTOR)
+    check_tensor(inputs)
+    at_once = TOKENS_AT_ONCE if inputs.dtype == torch.int64 else NUMBERS_AT_ONCE
+    numbers = at_once * (1 if device() == "cpu" else ACCELERATOR_FACTOR)
     return inputs.split(max(1, numbers // max(1, inputs[:1].numel())))
+
+
+def like_lengths(lengths: Tensor) -> list[Tensor]:
+    """Group texts of like length, the longest first, for a pass without gradients.
+
+    Parameters
+    ----------
+    lengths : torch.Tensor of shape (N,), int64
+        Number of tokens of each text.
+
+    Returns
+    -------
+    list of torch.Tensor of int64
+        Positions of the texts; each group has about as many tokens as the others.
+
+    Examples
+    --------
+    >>> like_lengths(torch.tensor([3, 1500, 900, 1000]))
+    [tensor([1]), tensor([3, 2]), tensor([0])]
+    """
+    at_once = TOKENS_AT_ONCE * (1 if device() == "cpu" else ACCELERATOR_FACTOR)
+    order, groups = lengths.argsort(descending=True, stable=True), []
+    while len(order):
+        size = max(1, at_once // max(1, int(lengths[order[0]])))
+        groups.append(order[:size])
+        order = order[size:]
+    return groups
+
+
+def check_tensor(inputs: Tensor) -> None:
+    """Raise if the inputs of a network are no tensor, but texts.
+
+    Raises
+    ------
+    TypeError
+        With what to do.
+    """
+    if not isinstance(inputs, Tensor):
+        raise TypeError(
+            f"inputs is {inputs!r}, and a network reads tensors; turn texts into tokens first: "
+            "token_task(task, backbone, max_tokens)"
+        )
 
 
 def epochs_for(num_steps: int, num_samples: int, batch_size: int = 32) -> int:

@@ -32,10 +32,15 @@ def evaluate(model: nn.Module, samples: Samples) -> Metrics:
     Raises
     ------
     ValueError
-        If there is no sample.
+        If there is no sample, or the label of one is unknown.
     """
     if len(samples) == 0:
         raise ValueError("samples is empty; give at least one sample to measure on")
+    if samples.labels.min() < 0:
+        raise ValueError(
+            f"samples has the label {samples.labels.min()}, which is no class: nobody knows "
+            "whether an answer is right; give labelled samples to measure on"
+        )
     return compute_metrics(predict(model, samples.inputs), samples.labels, samples.weights)
 
 
@@ -45,6 +50,6 @@ def sample_loss(model: nn.Module, samples: Samples, objective: Objective) -> flo
     The model stays unchanged.
     """
     outputs = predict(model, samples.inputs)
-    batch = Batch(model, samples.inputs, samples.labels, outputs, samples.weights)
+    batch = Batch(model, samples.inputs, samples.labels, outputs, samples.weights, samples.indices)
     losses = [factor * term.value(batch) for factor, term in objective.parts if term.role == "L"]
     return float(sum(losses))

@@ -41,10 +41,11 @@ def _check_classes(labels: Tensor, outputs: Tensor) -> None:
         )
     lowest, highest = labels.min().item(), labels.max().item()
     if lowest < 0 or highest >= outputs.shape[1]:
+        unknown = "; -1 is a label that nobody knows: learn there from a teacher, see Distillation"
         raise ValueError(
             f"labels has values from {lowest} to {highest} and the model gives "
             f"{outputs.shape[1]} classes, 0 to {outputs.shape[1] - 1}; replace the head, or "
-            "number the classes from 0 on"
+            f"number the classes from 0 on{unknown if lowest == -1 else ''}"
         )
 
 

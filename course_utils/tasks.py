@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from course_utils.texts import Texts
+
 
 def stable_order(indices: Tensor, key: str) -> Tensor:
     """Order positions as if at random, the same on each machine and with each library version.
@@ -44,10 +46,11 @@ class Samples:
 
     Parameters
     ----------
-    inputs : torch.Tensor of shape (N, C, H, W) or (N, D), float32
-        Images with grey values or colours from 0 to 1, or features.
+    inputs : torch.Tensor of shape (N, C, H, W) or (N, D), float32, or Texts of length N
+        Images with grey values or colours from 0 to 1, or features. Texts, or their tokens as
+        int64 of shape (N, T).
     labels : torch.Tensor of shape (N,), int64
-        Class of each sample, 0 to K - 1.
+        Class of each sample, 0 to K - 1; -1 if nobody knows it.
     weights : torch.Tensor of shape (N,), float32, optional
         How much each label counts, more than 0 and up to 1. None: all count the same.
     indices : torch.Tensor of shape (N,), int64, optional
@@ -65,7 +68,7 @@ class Samples:
     (4, [0, 1])
     """
 
-    inputs: Tensor
+    inputs: Tensor | Texts
     labels: Tensor
     weights: Tensor | None = None
     indices: Tensor | None = None
@@ -85,8 +88,14 @@ class Samples:
         return len(self.labels)
 
     def __repr__(self):
-        shape = " x ".join(str(side) for side in self.inputs.shape[1:])
-        return f"Samples({len(self)} inputs of {shape}, labels {self.class_counts()})"
+        return f"Samples({len(self)} inputs of {self.form}, labels {self.class_counts()})"
+
+    @property
+    def form(self) -> str:
+        """What one input is: its shape, such as ``"1 x 28 x 28"``, or ``"text"``."""
+        if isinstance(self.inputs, Texts):
+            return "text"
+        return " x ".join(str(side) for side in self.inputs.shape[1:])
 
     def class_counts(self) -> dict[int, int]:
         """Count the samples of each class that occurs."""
@@ -103,6 +112,15 @@ class Samples:
     def with_inputs(self, inputs: Tensor) -> "Samples":
         """Return the same labels with other inputs, for example features instead of images."""
         return replace(self, inputs=inputs)
+
+    def unlabelled(self) -> "Samples":
+        """Return the same inputs with labels of -1, nobody knows, and without weights.
+
+        Labels that are numbers with decimals become NaN, since there -1 could be true. A weight
+        says how much a label counts, so it would tell something about the label.
+        """
+        unknown = torch.nan if self.labels.is_floating_point() else -1
+        return replace(self, labels=torch.full_like(self.labels, unknown), weights=None)
 
     def few_shot(self, per_class: int, seed: int) -> "Samples":
         """Draw the same number of samples from each class.
@@ -185,9 +203,8 @@ class Task:
         return replace(self, train=self.train.few_shot(per_class, seed))
 
     def __repr__(self):
-        shape = " x ".join(str(side) for side in self.train.inputs.shape[1:])
         lines = [f"Task: {self.name}", f"  classes     {', '.join(self.classes)}"]
-        lines.append(f"  input       {shape}, {self.units}")
+        lines.append(f"  input       {self.train.form}, {self.units}")
         for part, samples in self.parts.items():
             counts = samples.class_counts()
             each = ", ".join(f"{name} {counts.get(k, 0)}" for k, name in enumerate(self.classes))
@@ -195,7 +212,7 @@ class Task:
         return "\n".join([*lines, f"  licence     {self.licence}", f"  source      {self.source}"])
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        if self.train.inputs.ndim != 4:
+        if self.train.form.count(" x ") != 2:  # no images
             return {"text/plain": repr(self)}
         from course_utils.plotting import task_picture  # drawing comes last in the data flow
 
@@ -216,7 +233,7 @@ def subset_of_classes(task: Task, classes: tuple[str, ...] | list[str]) -> Task:
     Raises
     ------
     ValueError
-        If a class is unknown, named twice, or fewer than two are kept.
+        If a class is unknown, named twice, or fewer than two are kept, or a sample has no label.
     """
     unknown = [name for name in classes if name not in task.classes]
     if unknown or len(set(classes)) != len(classes) or len(classes) < 2:
@@ -228,6 +245,8 @@ def subset_of_classes(task: Task, classes: tuple[str, ...] | list[str]) -> Task:
         new_label[task.classes.index(name)] = label
 
     def restrict(samples: Samples) -> Samples:
+        if (samples.labels < 0).any():  # -1 would count from the end and become the last class
+            raise ValueError("task has unlabelled samples; choose the classes before the labels go")
         kept = samples.select(new_label[samples.labels] >= 0)
         return replace(kept, labels=new_label[kept.labels])
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from course_utils.batches import cut, epochs_for, shuffled_batches
+from course_utils.batches import check_tensor, cut, epochs_for, shuffled_batches
 from course_utils.environment import device, progress_bar
 from course_utils.evaluation import evaluate, predict, sample_loss
 from course_utils.history import EarlyStopping, History
@@ -77,7 +77,8 @@ def fit(
     validation : Samples, optional
         Measured after each epoch. Needed for ``patience``.
     patience : int, optional
-        Stop after so many epochs without a lower validation loss, and take the best weights.
+        Stop after so many epochs without a lower validation loss, and take the best weights, also
+        of modules that a term brings along.
     seed : int
         Order of the samples, and dropout.
     progress : bool
@@ -88,7 +89,7 @@ def fit(
     TrainingDivergedError
         If a term, or the loss on validation, is no finite number; the step that would use the
         term is not made.
-    ValueError
+    TypeError, ValueError
         If an argument is not allowed.
 
     Examples
@@ -111,7 +112,7 @@ def fit(
         stepper = make_optimizer(model, optimizer, learning_rate, helpers)
         steps_per_epoch = len(cut(torch.arange(len(samples)), batch_size))
         scheduler = make_schedule(stepper, schedule, num_epochs * steps_per_epoch)
-        stopping = EarlyStopping(model, patience)
+        stopping = EarlyStopping(learners, patience)
         epochs = range(1, num_epochs + 1)
         for epoch in progress_bar(epochs, "fit", unit="epoch") if progress else epochs:
             batches = shuffled_batches(samples, batch_size)
@@ -173,6 +174,7 @@ def _check_arguments(samples, num_epochs, batch_size, validation, patience):
             raise ValueError(f"{name} is {value}; give 1 or more")
     if len(samples) == 0:
         raise ValueError("samples is empty; give at least one sample to learn from")
+    check_tensor(samples.inputs)
     if patience is not None and (validation is None or patience < 1):
         raise ValueError(
             f"patience is {patience}; give 1 or more epochs, and validation samples to watch"

@@ -1,13 +1,18 @@
 """Tests of course_utils.batches."""
 
+import re
+
 import pytest
 import torch
 from torch import nn
 from toys import make_samples
 
 from course_utils import batches
-from course_utils.batches import epochs_for, forward_batches
+from course_utils.batches import epochs_for, forward_batches, like_lengths
+from course_utils.evaluation import evaluate, predict
 from course_utils.objectives import CrossEntropy
+from course_utils.tasks import Samples
+from course_utils.texts import Texts
 from course_utils.training import fit
 
 
@@ -30,6 +35,52 @@ class TestForwardBatches:
         found = forward_batches(inputs)
         assert [len(batch) for batch in found] == sizes
         assert torch.cat(found).equal(inputs)
+
+    def test_tokens_are_counted_apart(self, monkeypatch):
+        monkeypatch.setattr(batches, "TOKENS_AT_ONCE", 30)
+        monkeypatch.setattr(batches, "NUMBERS_AT_ONCE", 1)
+        monkeypatch.setattr(batches, "device", lambda: "cpu")
+        tokens = torch.arange(50).view(5, 10)
+        assert [len(batch) for batch in forward_batches(tokens)] == [3, 2]
+
+    @pytest.mark.parametrize(
+        "run", [forward_batches, lambda texts: predict(nn.Linear(1, 1), texts)]
+    )
+    def test_texts_are_refused_with_what_to_do(self, run):
+        with pytest.raises(TypeError, match=re.escape("turn texts into tokens first: token_task(")):
+            run(Texts(["a", "b"]))
+
+    def test_texts_are_refused_by_training_and_evaluation(self):
+        samples = Samples(Texts(["a", "b"]), torch.tensor([0, 1]))
+        with pytest.raises(
+            TypeError, match=r"inputs is Texts\(2 texts, first 'a'\), and a network"
+        ):
+            fit(nn.Linear(1, 2), samples, CrossEntropy(), num_epochs=1)
+        with pytest.raises(TypeError, match="turn texts into tokens first"):
+            evaluate(nn.Linear(1, 2), samples)
+
+
+class TestLikeLengths:
+    LENGTHS = torch.randint(1, 40, (100,), generator=torch.Generator().manual_seed(0))
+
+    def test_each_text_is_in_one_group(self):
+        assert torch.cat(like_lengths(self.LENGTHS)).sort().values.tolist() == list(range(100))
+
+    def test_no_group_has_more_tokens_than_allowed_with_its_padding(self, monkeypatch):
+        monkeypatch.setattr(batches, "TOKENS_AT_ONCE", 64)
+        monkeypatch.setattr(batches, "device", lambda: "cpu")
+        groups = like_lengths(self.LENGTHS)
+        assert all(len(group) * self.LENGTHS[group].max() <= 64 for group in groups)
+        assert len(groups) < 100
+
+    def test_text_that_is_longer_than_allowed_goes_alone(self, monkeypatch):
+        monkeypatch.setattr(batches, "TOKENS_AT_ONCE", 10)
+        monkeypatch.setattr(batches, "device", lambda: "cpu")
+        found = like_lengths(torch.tensor([5, 50, 5]))
+        assert [group.tolist() for group in found] == [[1], [0, 2]]
+
+    def test_nothing_makes_no_group(self):
+        assert like_lengths(torch.zeros(0, dtype=torch.int64)) == []
 
 
 class TestEpochsFor:

@@ -6,6 +6,7 @@ from torch import nn
 from toys import Net, is_same, make_samples, state
 
 from course_utils import batches
+from course_utils.distillation import Distillation, distillation_loss
 from course_utils.evaluation import evaluate, predict, sample_loss
 from course_utils.objectives import L2, Batch, CrossEntropy
 from course_utils.tasks import Samples
@@ -53,6 +54,13 @@ class TestEvaluate:
         with pytest.raises(ValueError, match="samples is empty; give .* to measure on"):
             evaluate(Net(), empty)
 
+    @pytest.mark.parametrize("labels", [[-1, -1], [0, -1]])
+    def test_sample_with_an_unknown_label_is_refused(self, labels):
+        """No answer could be right, and an accuracy of 0 would look like a result."""
+        samples = Samples(torch.zeros(2, 4), torch.tensor(labels))
+        with pytest.raises(ValueError, match="samples has the label -1, which is no class: nobody"):
+            evaluate(Net(), samples)
+
 
 class TestSampleLoss:
     def test_losses_count_with_their_factors_and_regularisers_do_not(self):
@@ -64,3 +72,12 @@ class TestSampleLoss:
         objective = 2 * CrossEntropy() + L2() + 3 * CrossEntropy(label_smoothing=0.5)
         found = sample_loss(model, samples, objective)
         assert found == pytest.approx(2 * plain + 3 * smooth, rel=1e-5)
+
+    def test_terms_are_told_the_indices_of_the_samples(self):
+        model, samples = nn.Linear(4, 2), make_samples(6)
+        teacher_logits = torch.randn(6, 2, generator=torch.Generator().manual_seed(0))
+        some = samples.select(torch.tensor([4, 0, 5]))
+        outputs = model(some.inputs).detach()
+        expected = distillation_loss(outputs, teacher_logits[[4, 0, 5]], 2).mean()
+        found = sample_loss(model, some.unlabelled(), Distillation(teacher_logits, temperature=2))
+        assert found == pytest.approx(expected.item(), rel=1e-5)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from course_utils.tasks import Samples, Task, stable_order, subset_of_classes
+from course_utils.texts import Texts
 
 
 def make_samples(counts=(6, 9, 7), first_index=0):
@@ -28,6 +29,12 @@ def make_task():
         licence="CC0",
         source="made up",
     )
+
+
+def make_text_task():
+    texts = Texts(f"{letter}{number}" for letter in "abc" for number in range(3))
+    samples = Samples(texts, torch.arange(3).repeat_interleave(3))
+    return Task("t", ("a", "b", "c"), samples, samples, samples, "words", "CC0", "made up")
 
 
 class TestStableOrder:
@@ -69,6 +76,25 @@ class TestSamples:
     def test_text_has_shape_and_counts(self):
         assert repr(make_samples()) == "Samples(22 inputs of 1 x 4 x 4, labels {0: 6, 1: 9, 2: 7})"
 
+    def test_text_of_texts_says_so(self):
+        samples = make_text_task().train
+        assert repr(samples) == "Samples(9 inputs of text, labels {0: 3, 1: 3, 2: 3})"
+
+    @pytest.mark.parametrize(
+        ("inputs", "form"),
+        [
+            (torch.zeros(3, 1, 8, 8), "1 x 8 x 8"),
+            (torch.zeros(3, 5), "5"),
+            (Texts(["a", "b", "c"]), "text"),
+        ],
+    )
+    def test_form_is_that_of_one_input(self, inputs, form):
+        assert Samples(inputs, torch.tensor([0, 1, 1])).form == form
+
+    def test_too_few_texts_are_refused(self):
+        with pytest.raises(ValueError, match="inputs has 2 entries and labels has 3"):
+            Samples(Texts(["a", "b"]), torch.tensor([0, 1, 1]))
+
 
 class TestSelect:
     def test_all_four_columns_follow(self):
@@ -83,6 +109,11 @@ class TestSelect:
         samples = make_samples()
         assert samples.select(samples.labels == 2).class_counts() == {2: 7}
 
+    def test_texts_follow_too(self):
+        samples = make_text_task().train
+        assert list(samples.select(torch.tensor([7, 0])).inputs) == ["c1", "a0"]
+        assert list(samples.select(samples.labels == 1).inputs) == ["b0", "b1", "b2"]
+
     def test_missing_weights_stay_missing(self):
         samples = Samples(torch.zeros(3, 2), torch.tensor([0, 1, 1]))
         assert samples.select(torch.tensor([1])).weights is None
@@ -96,6 +127,25 @@ class TestWithInputs:
         assert features.labels is samples.labels
         assert features.weights is samples.weights
         assert features.indices is samples.indices
+
+
+class TestUnlabelled:
+    def test_labels_and_weights_are_gone_and_inputs_and_indices_stay(self):
+        samples = make_samples(first_index=9)
+        unlabelled = samples.unlabelled()
+        assert unlabelled.labels.tolist() == [-1] * 22
+        assert unlabelled.labels.dtype == torch.int64
+        assert unlabelled.weights is None
+        assert unlabelled.inputs is samples.inputs
+        assert unlabelled.indices is samples.indices
+        assert samples.class_counts() == {0: 6, 1: 9, 2: 7}
+
+    def test_numbers_with_decimals_become_nan_since_minus_one_could_be_true(self):
+        samples = Samples(torch.zeros(3, 2), torch.tensor([0.5, -1.0, 2.0]))
+        assert samples.unlabelled().labels.isnan().all()
+
+    def test_text_says_so(self):
+        assert repr(make_samples().unlabelled()).endswith("labels {-1: 22})")
 
 
 class TestFewShot:
@@ -128,6 +178,12 @@ class TestFewShot:
         drawn = samples.few_shot(2, seed=0)
         assert torch.equal(drawn.inputs, samples.inputs[drawn.indices])
         assert torch.equal(drawn.labels, samples.labels[drawn.indices])
+
+    def test_texts_are_drawn_like_images(self):
+        samples = make_text_task().train
+        drawn = samples.few_shot(2, seed=0)
+        assert [text[0] for text in drawn.inputs] == ["a", "a", "b", "b", "c", "c"]
+        assert list(drawn.inputs) == [samples.inputs[int(index)] for index in drawn.indices]
 
     @pytest.mark.parametrize("per_class", [0, -1, 7])
     def test_impossible_number_is_refused_with_the_range(self, per_class):
@@ -188,6 +244,11 @@ class TestPicture:
         task = make_task().map_parts(lambda part: part.with_inputs(part.inputs.flatten(1)))
         assert task._repr_mimebundle_() == {"text/plain": repr(task)}
 
+    def test_text_task_shows_text_only(self):
+        task = make_text_task()
+        assert task._repr_mimebundle_() == {"text/plain": repr(task)}
+        assert "\n  input       text, words\n" in repr(task)
+
 
 class TestSubsetOfClasses:
     def test_labels_follow_the_order_of_the_names(self):
@@ -204,6 +265,18 @@ class TestSubsetOfClasses:
         kept = subset_of_classes(task, ["b", "c"]).test
         assert torch.equal(kept.weights, task.test.weights[3:])
         assert torch.equal(kept.inputs, task.test.inputs[3:])
+
+    def test_unlabelled_samples_are_refused(self):
+        """Else -1 would count from the end, and they would get the label of the last class."""
+        task = make_task()
+        task = task.map_parts(lambda part: part.unlabelled() if part is task.train else part)
+        with pytest.raises(ValueError, match="task has unlabelled samples; choose the classes bef"):
+            subset_of_classes(task, ["a", "c"])
+
+    def test_texts_follow_their_labels(self):
+        subset = subset_of_classes(make_text_task(), ["c", "a"])
+        assert list(subset.train.inputs) == ["a0", "a1", "a2", "c0", "c1", "c2"]
+        assert subset.train.labels.tolist() == [1, 1, 1, 0, 0, 0]
 
     def test_old_task_stays_as_it_was(self):
         task = make_task()

@@ -420,6 +420,7 @@ class Watching(Term):
     latex = "R"
 
     def __init__(self):
+        torch.manual_seed(0)
         self.scale = nn.Linear(6, 1)
         self.seen = []
 
@@ -485,6 +486,21 @@ class TestHelpers:
         term.scale.eval()
         fit(Net(), make_samples(), CrossEntropy() + term, num_epochs=1)
         assert not term.scale.training
+
+    def test_early_stopping_gives_them_the_best_epoch_too(self):
+        """Otherwise model and helper would come from two epochs."""
+
+        def run(**stop):
+            term, model = Watching(), Net()
+            settings = {"learning_rate": 0.3, "batch_size": 8} | stop
+            history = fit(model, make_samples(), CrossEntropy() + term, **settings)
+            return history, model, term
+
+        history, model, term = run(num_epochs=20, validation=make_samples(20, seed=5), patience=2)
+        assert history.best_epoch < history.num_epochs
+        _, expected, expected_term = run(num_epochs=history.best_epoch)
+        assert is_same(state(expected), model)
+        assert is_same(state(expected_term.scale), term.scale)
 
     def test_two_of_one_name_are_refused(self):
         with pytest.raises(ValueError, match="two terms bring a module named 'scale'"):
