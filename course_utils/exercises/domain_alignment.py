@@ -1,0 +1,112 @@
+"""Exercises of lesson 05."""
+
+import torch
+
+from course_utils.exercises.base import Exercise
+from course_utils.exercises.comparisons import judge_comparison
+from course_utils.exercises.judges import Case, compare_numbers, try_function
+
+_MISTAKES = [
+    (0.7, "That is 1 - 2 e. The distance is twice as much, so that it goes from 0 to 2."),
+    (0.85, "That is the share of right answers. A guess would have 0.5 of it, and distance 0."),
+    (1.7, "That is 2 (1 - e). With e = 0.5, a guess, it would be 1, and it has to be 0."),
+    (0.3, "That is 2 e: large where the domains look alike. Subtract it from 1, and double."),
+    (0.6, "That is 4 e: large where the domains look alike. Subtract it from 2."),
+    (0.15, "That is the error e itself. The formula is 2 (1 - 2 e)."),
+    (1.4 - 2, "The sign is wrong: 2 (1 - 2 e), not 2 (1 - 2 e) - 2."),
+]
+
+easy = Exercise(
+    "easy",
+    question="A linear classifier has to say of features from which domain they come. On samples "
+    "that it has not seen, 15 % of its answers are wrong. How large is the proxy A-distance?",
+    judge=lambda answer: compare_numbers(answer, 1.4, tolerance=0.005, mistakes=_MISTAKES),
+    hints=[
+        "The distance is 0 where a classifier can only guess, and 2 where it is always right.",
+        "A guess has the error e = 0.5. Which straight line goes from (0.5, 0) to (0, 2)?",
+        "2 * (1 - 2 * e), with e = 0.15.",
+    ],
+    solution="""
+        error = 0.15  # share of wrong answers on samples that were not learned from
+        answer = 2 * (1 - 2 * error)
+    """,
+    why="Much of what the features say still depends on the domain: 2 would be the most.",
+)
+
+# Each row has its own trap: one feature only, several features, more rows on one side.
+_TABLES = [
+    (
+        [[0.0], [2.0]],
+        [[4.0], [4.0]],
+        "The means are 1 and 4 here, their squared distance is 9: subtract the means, not the "
+        "rows, and square.",
+    ),
+    (
+        [[1.0, 0.0], [3.0, 0.0]],
+        [[0.0, 1.0], [0.0, 3.0]],
+        "Add the squares over the features: 4 + 4. Do not average them, and take no root.",
+    ),
+    (
+        [[0.0, 6.0], [0.0, 0.0], [3.0, 0.0]],
+        [[1.0, 2.0]],
+        "The two domains may have different numbers of rows: take the mean of each by itself.",
+    ),
+]
+
+
+def _squared_distance_of_means(source, target):
+    return (source.mean(0) - target.mean(0)).square().sum()
+
+
+_CASES = [
+    Case((source, target), _squared_distance_of_means(source, target), mistake)
+    for rows, other_rows, mistake in _TABLES
+    for source, target in [(torch.tensor(rows), torch.tensor(other_rows))]
+]
+
+medium = Exercise(
+    "medium",
+    question="With the kernel K(x, y) = x · y, the MMD squared is the squared distance between the "
+    "mean features of the two domains. Write `linear_mmd(source, target)` for features of shape "
+    "(N, D) and (M, D). It returns one number.",
+    judge=lambda answer: try_function(answer, _CASES, tolerance=1e-4),
+    hints=[
+        "Two means first: one for each domain, each of shape (D,).",
+        "Subtract them, square each of the D differences, and add the squares.",
+        "`(source.mean(0) - target.mean(0))` is the difference of the means.",
+    ],
+    solution="""
+        def linear_mmd(source, target):
+            return (source.mean(0) - target.mean(0)).square().sum()
+    """,
+    why="This distance sees the means alone; Gaussian kernels also see spread and shape.",
+    answer_name="linear_mmd",
+)
+
+open_ended = Exercise(
+    "open",
+    question="How many unlabelled target images does MMD need? Compare it with 20 and with all "
+    "unlabelled training images of the target, with five seeds, on validation samples. Predict "
+    "first.",
+    judge=judge_comparison,
+    hints=[
+        "target.train.inputs[:20] are 20 unlabelled images. MMD draws from what it is given.",
+        "train_network(source, objective, seed) returns a trained network; "
+        "evaluate(network, target.validation) measures it.",
+        "Write a function of the seed that returns {(arm, 1): accuracy} for both arms. "
+        "repeat(function, SEEDS) runs it.",
+    ],
+    solution="""
+        def compare_amounts(seed):
+            source, target = digit_tasks(seed)
+            scores = {}
+            for name, images in (("20", target.train.inputs[:20]), ("all", target.train.inputs)):
+                objective = CrossEntropy() + MMD_LAMBDA * MMD(images)
+                network = train_network(source, objective, seed)
+                scores[name, 1] = evaluate(network, target.validation).accuracy
+            return scores
+
+        answer = repeat(compare_amounts, SEEDS)
+    """,
+    why="You know now what unlabelled images are worth here, by a fair comparison.",
+)
