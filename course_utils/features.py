@@ -1,19 +1,21 @@
-"""Features: what a frozen backbone says about an image.
+"""Features: what a frozen backbone says about an image or a text.
 
 Letters in shapes: N samples, D features.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from course_utils.backbones import Backbone, evaluation_mode
-from course_utils.batches import forward_batches
+from course_utils.batches import forward_batches, like_lengths
 from course_utils.cache import cached_tensor, fingerprint, weights_fingerprint
 from course_utils.environment import device, progress_bar
 from course_utils.stages import folded, stages
 from course_utils.tasks import Task
+from course_utils.text import TextBackbone
 
 
 def extract_features(
@@ -122,6 +124,59 @@ def _compute_stages(backbone: Backbone, parts: dict, images: Tensor) -> Tensor:
     """Run the stages over all images: the features of all stages side by side, (N, sum of D)."""
     batches = progress_bar(forward_batches(images), "features of all stages", unit="batch")
     return torch.cat([torch.cat(_run_stages(backbone, parts, batch), 1) for batch in batches])
+
+
+def text_features(
+    backbone: TextBackbone, texts: Sequence[str], *, max_tokens: int = 128, use_cache: bool = True
+) -> Tensor:
+    """Compute the features of texts with a frozen backbone, once.
+
+    Texts of like length are read together, since what fills up a short one is work for nothing.
+    Kept in the cache directory like the result of `extract_features`.
+
+    Parameters
+    ----------
+    backbone : TextBackbone
+        Used in evaluation mode without gradients; its own mode is restored.
+    texts : sequence of N str
+        For example all texts of a data set, from `course_utils.news.news_texts`.
+    max_tokens : int
+        Longer texts are cut off. Twice the tokens take twice the time.
+    use_cache : bool
+        False computes anew and stores nothing.
+
+    Returns
+    -------
+    torch.Tensor of shape (N, D), float32, on the CPU
+
+    Raises
+    ------
+    ValueError
+        If there is no text, one is empty for a network that needs a token, or ``max_tokens``
+        does not fit the network.
+    """
+    if len(texts) == 0:
+        raise ValueError("texts is empty; give at least one text")
+    tokens = backbone.tokenize(texts, max_tokens)
+    compute = partial(_compute_texts, backbone, tokens)
+    if not use_cache:
+        return compute()
+    key = fingerprint(backbone.description, weights_fingerprint(backbone), tokens)
+    return cached_tensor(f"texts-{key}", compute)
+
+
+def _compute_texts(backbone: TextBackbone, tokens: Tensor) -> Tensor:
+    """Run the backbone over all tokens, and put the features into the order of the texts."""
+    lengths = (tokens != backbone.tokenizer.pad_id).sum(1)
+    features = torch.empty(len(tokens), backbone.num_features)
+    home, target = next(backbone.parameters()).device, device()
+    try:
+        with evaluation_mode(backbone.to(target)), torch.inference_mode():
+            for group in progress_bar(like_lengths(lengths), "features of texts", unit="batch"):
+                features[group] = backbone(tokens[group].to(target)).float().cpu()
+    finally:
+        backbone.to(home)
+    return features
 
 
 def feature_task(task: Task, table: Tensor) -> Task:

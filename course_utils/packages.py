@@ -49,6 +49,8 @@ class Package:
         Who made it, with a DOI or an arXiv number.
     patterns : tuple of str, default=()
         For a folder: which files belong to the data. Empty for a single file.
+    beside : tuple of (str, str), default=()
+        Further files that a single file needs, in the same folder: each with its SHA-256.
     """
 
     what: str
@@ -58,6 +60,7 @@ class Package:
     licence: str
     source: str
     patterns: tuple[str, ...] = ()
+    beside: tuple[tuple[str, str], ...] = ()
 
 
 PACKAGES: dict[str, Package] = {
@@ -118,6 +121,12 @@ PACKAGES: dict[str, Package] = {
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         licence="Weights: Apache-2.0, as the package states. The package's code: MIT",
         source="Reimers, Gurevych 2019, doi:10.18653/v1/D19-1410; Wang 2020, arXiv:2002.10957",
+        beside=(
+            (
+                "tokenizer.json",
+                "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+            ),
+        ),
     ),
 }
 
@@ -186,17 +195,26 @@ def verify_package(key: str) -> Path:
         If the package is missing, or its content is not what the course was written with.
     """
     package, path = _package(key), package_path(key)
-    state = (path, package.sha256, fingerprint(path, package.patterns))
+    _verify(key, path, package.sha256, package.patterns)
+    for name, sha256 in package.beside:
+        _verify(key, path.with_name(name), sha256)
+    return path
+
+
+def _verify(key, path, sha256, patterns=()):
+    cure = "run make setup ARGS=--fresh, which installs everything anew"
+    if not path.exists():
+        raise PackageError(f"{key}: {path.name} is missing", cure=cure)
+    state = (path, sha256, fingerprint(path, patterns))
     if state not in _VERIFIED:
-        found = checksum(path, package.patterns)
-        if found != package.sha256:
+        found = checksum(path, patterns)
+        if found != sha256:
             raise PackageError(
-                f"{key}: the SHA-256 of {package.path} is {found[:16]}..., "
-                f"but it must be {package.sha256[:16]}...: the file is damaged or another version",
-                cure="run make setup ARGS=--fresh, which installs everything anew",
+                f"{key}: the SHA-256 of {path.name} is {found[:16]}..., "
+                f"but it must be {sha256[:16]}...: the file is damaged or another version",
+                cure=cure,
             )
         _VERIFIED.add(state)
-    return path
 
 
 def _package(key):

@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from text_toys import SENTENCES, tiny_gpt_backbone
 from torch import nn
 
 from course_utils import batches
 from course_utils import features as module
 from course_utils.backbones import Backbone, Preprocessing, imagenet_backbone, small_cnn
-from course_utils.features import extract_features, feature_task, stage_features
+from course_utils.evaluation import predict
+from course_utils.features import extract_features, feature_task, stage_features, text_features
 from course_utils.freezing import freeze
 from course_utils.tasks import Samples, Task
 
@@ -175,6 +177,67 @@ class TestExtractFeatures:
     def test_small_cnn_gives_its_64_features(self, images):
         backbone = small_cnn().backbone
         assert extract_features(backbone, images).shape == (len(images), 64)
+
+
+class TestTextFeatures:
+    @pytest.fixture
+    def backbone(self):
+        return tiny_gpt_backbone(dropout=0.3).train()
+
+    def test_each_text_gets_its_own_features_in_the_order_of_the_texts(self, backbone, monkeypatch):
+        monkeypatch.setattr(batches, "TOKENS_AT_ONCE", 30)  # some texts alone, some together
+        found = text_features(backbone, SENTENCES, max_tokens=24)
+        assert found.shape == (len(SENTENCES), 16)
+        for text, features in zip(SENTENCES, found, strict=True):
+            alone = predict(backbone, backbone.tokenize([text], 24))[0]
+            torch.testing.assert_close(features, alone, atol=1e-5, rtol=1e-4)
+
+    def test_mode_and_gradients_are_as_before(self, backbone):
+        found = text_features(backbone, SENTENCES, max_tokens=24)
+        assert backbone.training
+        assert not found.requires_grad
+        assert not found.is_inference()
+
+    def test_short_texts_are_not_read_with_the_padding_of_long_ones(self, backbone, monkeypatch):
+        read, vectors = [], backbone.body.vectors
+        monkeypatch.setattr(
+            backbone.body, "vectors", lambda tokens: read.append(tokens.numel()) or vectors(tokens)
+        )
+        monkeypatch.setattr(batches, "TOKENS_AT_ONCE", 40)
+        texts = ["Rain!"] * 50 + [SENTENCES[2]]
+        text_features(backbone, texts, max_tokens=24, use_cache=False)
+        own = int((backbone.tokenize(texts, 24) != 0).sum())
+        assert sum(read) < 1.5 * own < 51 * 24
+
+    def test_file_is_used_the_second_time(self, backbone, monkeypatch):
+        first = text_features(backbone, SENTENCES, max_tokens=24)
+        monkeypatch.setattr(module, "_compute_texts", lambda *_: pytest.fail("computed again"))
+        assert text_features(backbone, SENTENCES, max_tokens=24).equal(first)
+
+    def test_without_cache_nothing_is_stored(self, backbone, folder):
+        text_features(backbone, SENTENCES, max_tokens=24, use_cache=False)
+        assert list(folder.iterdir()) == []
+
+    def test_other_weights_texts_lengths_pooling_or_heads_are_computed_anew(self, backbone, folder):
+        def number_of_files(backbone, texts=SENTENCES, max_tokens=24):
+            text_features(backbone, texts, max_tokens=max_tokens)
+            return len(list(folder.glob("texts-*.safetensors")))
+
+        assert number_of_files(backbone) == number_of_files(backbone) == 1
+        assert number_of_files(backbone, SENTENCES[:-1]) == 2
+        assert number_of_files(backbone, max_tokens=8) == 3
+        assert number_of_files(tiny_gpt_backbone("last")) == 4
+        assert number_of_files(tiny_gpt_backbone(heads=4)) == 5  # the same weights and shapes
+        backbone.body.norm.bias.data += 1
+        assert number_of_files(backbone) == 6
+
+    def test_no_text_is_refused(self, backbone):
+        with pytest.raises(ValueError, match="texts is empty; give at least one text"):
+            text_features(backbone, [])
+
+    def test_too_many_tokens_are_refused(self, backbone):
+        with pytest.raises(ValueError, match="max_tokens is 128; tiny reads 24 at most"):
+            text_features(backbone, SENTENCES)
 
 
 class TestFeatureTask:

@@ -21,20 +21,43 @@ LONGEST_BODY = 30  # lines of a function, without its docstring
 STAGES = [
     ["checksums", "packages", "health", "environment", "claims"],
     [
+        "texts",
         "tasks",
         "batches",
         "datasets",
+        "news",
         "cache",
         "freezing",
         "preprocessing",
         "backbones",
+        "tokens",
+        "text",
+        "layers",
+        "encoders",
+        "gpt",
+        "gpt2",
+        "lora",
         "features",
         "stages",
         "prefix",
         "checkpoints",
     ],
-    ["algebra", "losses", "regularizers", "objectives", "metrics"],
-    ["history", "optimizers", "evaluation", "training"],
+    [
+        "algebra",
+        "losses",
+        "language",
+        "ngrams",
+        "regularizers",
+        "alignment",
+        "alignment_maps",
+        "alignment_terms",
+        "alignment_adversarial",
+        "distillation_tables",
+        "distillation",
+        "objectives",
+        "metrics",
+    ],
+    ["history", "optimizers", "evaluation", "distillation_answers", "training"],
     ["experiments", "distances", "benchmark"],
     ["plotting", "methods"],
     ["plane", "sliders"],
@@ -133,10 +156,8 @@ print("all")
         assert not (tmp_path / "cache").exists()
 
     def test_modules_of_the_lessons_do_not_load_what_is_slow_and_rarely_needed(self):
-        code = (
-            f"import sys, {', '.join(STAGE)}; "
-            "print(sorted({'sklearn', 'timm', 'torchvision', 'transformers'} & set(sys.modules)))"
-        )
+        slow = {"sklearn", "timm", "torchvision", "transformers", "tokenizers", "peft"}
+        code = f"import sys, {', '.join(STAGE)}; print(sorted({slow} & set(sys.modules)))"
         assert run(code).stdout == "[]\n"
 
 

@@ -74,6 +74,10 @@ class TestPackagePath:
         assert len(list(cells.glob("images/*.png"))) == 2624
         assert len(list(package_path("bbc_news").glob("*/*.txt"))) == 2225
 
+    def test_tokenizer_lies_beside_the_weights_of_the_language_model(self):
+        assert package_path("minilm").with_name("tokenizer.json").is_file()
+        assert [name for name, _ in PACKAGES["minilm"].beside] == ["tokenizer.json"]
+
     def test_no_package_is_imported(self, toy):
         assert package_path("toy") == toy
 
@@ -132,4 +136,29 @@ class TestVerifyPackage:
         verify_package("toy")
         (toy.parent / "more.bin").write_bytes(b"")
         with pytest.raises(PackageError, match="SHA-256"):
+            verify_package("toy")
+
+
+class TestFilesBeside:
+    @pytest.fixture
+    def beside(self, toy, monkeypatch):
+        """Let the toy need a second file, of the text "abc" too."""
+        other = toy.with_name("other.bin")
+        other.write_bytes(b"abc")
+        package = replace(PACKAGES["toy"], beside=(("other.bin", PACKAGES["toy"].sha256),))
+        monkeypatch.setitem(PACKAGES, "toy", package)
+        return other
+
+    def test_whole_files_are_accepted(self, toy, beside):
+        assert verify_package("toy") == toy
+
+    def test_damaged_file_is_refused_by_its_name(self, beside):
+        verify_package("toy")
+        beside.write_bytes(b"abcd")
+        with pytest.raises(PackageError, match=r"SHA-256 of other.bin is 88d4266fd4e6338d.*fresh"):
+            verify_package("toy")
+
+    def test_missing_file_is_named_with_its_cure(self, beside):
+        beside.unlink()
+        with pytest.raises(PackageError, match=r"toy: other.bin is missing.*make setup ARGS=--fr"):
             verify_package("toy")
