@@ -140,7 +140,7 @@ class TestImport:
         code = f"""
 import importlib, os, random, sys, threading
 os.environ["COURSE_CACHE_DIR"] = {str(tmp_path / "cache")!r}
-import torch
+import joblib, torch  # joblib sets an environment variable of its own
 before = torch.get_rng_state(), torch.get_num_threads(), random.getstate(), dict(os.environ)
 for name in {MODULES}:
     for known in [known for known in sys.modules if known.startswith("course_utils")]:
