@@ -142,6 +142,22 @@ def _latex_number(number: float) -> str:
     return power if digits == "1" else rf"{digits}\cdot {power}"
 
 
+def features_in(term: "Term", batch: Batch) -> Tensor:
+    """Return the features of a batch, which ``term`` needs.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    if batch.features is None:
+        raise ValueError(
+            f"{term.text} needs features and the batch has none; give a model with a part named "
+            "backbone, such as course_utils.backbones.Classifier"
+        )
+    return batch.features
+
+
 class _Sum(Objective):
     def __init__(self, parts):
         self.parts = parts

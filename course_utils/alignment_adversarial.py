@@ -13,6 +13,7 @@ import torch.nn.functional as F  # noqa: N812, the name torch itself uses
 from torch import Tensor, nn
 
 from course_utils.alignment_terms import Alignment
+from course_utils.environment import seeded
 from course_utils.features import extract_features
 from course_utils.freezing import evaluation_mode
 
@@ -124,8 +125,7 @@ class DomainAdversarial(Alignment):
         self.num_features, self.hidden, self.seed = num_features, hidden, seed
         self.ramp_steps = ramp_steps
         self.num_steps = 0
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.domain_classifier = nn.Sequential(
                 nn.Linear(num_features, hidden), nn.ReLU(), nn.Linear(hidden, 1)
             )

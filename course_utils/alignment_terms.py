@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from course_utils.algebra import Batch, Term
+from course_utils.algebra import Batch, Term, features_in
 from course_utils.alignment import checked_bandwidths, coral_distance, mmd_squared
 
 
@@ -76,12 +76,7 @@ class Alignment(Term):
         own, given = self.target_inputs, batch.inputs
         if len(given) == 0:
             raise ValueError(f"{self.text} got an empty batch; it needs at least one sample")
-        if batch.features is None:
-            raise ValueError(
-                f"{self.text} needs features and the batch has none; give a model with a part "
-                "named backbone, such as course_utils.backbones.Classifier"
-            )
-        if torch.is_grad_enabled() and not batch.features.requires_grad:
+        if torch.is_grad_enabled() and not features_in(self, batch).requires_grad:
             raise ValueError(
                 f"{self.text} cannot bring the domains together: no gradient reaches the backbone; "
                 "unfreeze a part of it, or leave the term out"

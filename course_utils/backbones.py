@@ -6,6 +6,7 @@ Letters in shapes: N samples, C channels, H and W height and width, D features, 
 import torch
 from torch import Tensor, nn
 
+from course_utils.environment import seeded
 from course_utils.freezing import evaluation_mode, freeze, unfreeze
 from course_utils.packages import verify_package
 from course_utils.preprocessing import Preprocessing
@@ -161,9 +162,7 @@ def imagenet_classifier(
 
     timm_name, package = EFFICIENTNETS[architecture]
     # without a seed the global numbers move on, or two random starts would be the same
-    with torch.random.fork_rng(devices=[], enabled=weights == "imagenet" or seed is not None):
-        if seed is not None:
-            torch.manual_seed(seed)
+    with seeded(0 if weights == "imagenet" else seed):
         network = timm.create_model(timm_name)
     if weights == "imagenet":
         load_by_order(network, torch.load(verify_package(package), weights_only=True))
@@ -228,8 +227,7 @@ def replace_head(model: Classifier, num_classes: int, seed: int = 0) -> Classifi
     """
     if num_classes < 2:
         raise ValueError(f"num_classes is {num_classes}; give 2 or more")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         model.head = nn.Linear(model.backbone.num_features, num_classes)
     model.head.to(next(model.backbone.parameters()).device)
     return model

@@ -38,8 +38,13 @@ def forward_batches(inputs: Tensor) -> tuple[Tensor, ...]:
     """
     check_tensor(inputs)
     at_once = TOKENS_AT_ONCE if inputs.dtype == torch.int64 else NUMBERS_AT_ONCE
-    numbers = at_once * (1 if device() == "cpu" else ACCELERATOR_FACTOR)
-    return inputs.split(max(1, numbers // max(1, inputs[:1].numel())))
+    return inputs.split(_batch_size(at_once, inputs[:1].numel()))
+
+
+def _batch_size(at_once: int, numbers_each: int) -> int:
+    """Return how many samples to take at once, more of them on a graphics card; at least one."""
+    at_once *= 1 if device() == "cpu" else ACCELERATOR_FACTOR
+    return max(1, at_once // max(1, numbers_each))
 
 
 def like_lengths(lengths: Tensor) -> list[Tensor]:
@@ -60,10 +65,9 @@ def like_lengths(lengths: Tensor) -> list[Tensor]:
     >>> like_lengths(torch.tensor([3, 1500, 900, 1000]))
     [tensor([1]), tensor([3, 2]), tensor([0])]
     """
-    at_once = TOKENS_AT_ONCE * (1 if device() == "cpu" else ACCELERATOR_FACTOR)
     order, groups = lengths.argsort(descending=True, stable=True), []
     while len(order):
-        size = max(1, at_once // max(1, int(lengths[order[0]])))
+        size = _batch_size(TOKENS_AT_ONCE, int(lengths[order[0]]))
         groups.append(order[:size])
         order = order[size:]
     return groups

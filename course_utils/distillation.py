@@ -10,11 +10,11 @@ Letters in shapes: N samples in a batch, M in the complete data set, K classes, 
 
 from numbers import Real
 
-import torch
 from torch import Tensor, nn
 
-from course_utils.algebra import Batch, Term
+from course_utils.algebra import Batch, Term, features_in
 from course_utils.distillation_tables import as_table, rows_for
+from course_utils.environment import seeded
 from course_utils.losses import mean_over_samples
 
 
@@ -35,17 +35,13 @@ def features_for(term: Term, batch: Batch, num_features: int) -> Tensor:
     ValueError
         If there are none, or D is another number.
     """
-    if batch.features is None:
-        raise ValueError(
-            f"{term.text} needs features and the batch has none; give a model with a backbone, "
-            "see Classifier"
-        )
-    if batch.features.ndim != 2 or batch.features.shape[1] != num_features:
+    features = features_in(term, batch)
+    if features.ndim != 2 or features.shape[1] != num_features:
         raise ValueError(
             f"{term.text} needs features of shape (N, {num_features}) and the backbone gives "
-            f"{tuple(batch.features.shape)}; give the term the number that the backbone has"
+            f"{tuple(features.shape)}; give the term the number that the backbone has"
         )
-    return batch.features
+    return features
 
 
 def soften(logits: Tensor, temperature: float) -> Tensor:
@@ -74,6 +70,7 @@ def soften(logits: Tensor, temperature: float) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> soften(torch.tensor([[4.0, 0.0]]), temperature=1)
     tensor([[0.9820, 0.0180]])
     >>> soften(torch.tensor([[4.0, 0.0]]), temperature=4)
@@ -121,6 +118,7 @@ def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, temperatur
     --------
     The teacher gives 3/4 and 1/4, the student 1/2 and 1/2: 3/4 log(3/2) + 1/4 log(1/2).
 
+    >>> import torch
     >>> teacher_logits = torch.tensor([[3.0, 1.0]]).log()
     >>> distillation_loss(torch.zeros(1, 2), teacher_logits, temperature=1)
     tensor([0.1308])
@@ -165,6 +163,7 @@ class Distillation(Term):
 
     Examples
     --------
+    >>> import torch
     >>> 0.1 * Distillation(torch.zeros(5, 2), temperature=4)
     0.1 * Distillation(teacher_logits, temperature=4)
     """
@@ -240,6 +239,7 @@ class Hint(Term):
 
     Examples
     --------
+    >>> import torch
     >>> hint = Hint(torch.zeros(5, 8), num_features=3)
     >>> hint, hint.own_helpers()
     (Hint(teacher_features, 3), {'regressor': Linear(in_features=3, out_features=8, bias=True)})
@@ -254,9 +254,7 @@ class Hint(Term):
         if num_features < 1:
             raise ValueError(f"num_features is {num_features}; give 1 or more")
         self.seed = seed
-        with torch.random.fork_rng(devices=[]):
-            # torch.manual_seed would also change the random numbers of graphics cards
-            torch.default_generator.manual_seed(seed)
+        with seeded(seed):
             self.regressor = nn.Linear(num_features, self.teacher_features.shape[1])
 
     def own_helpers(self) -> dict[str, nn.Module]:

@@ -7,7 +7,8 @@ Heavy libraries are imported inside the functions: importing this module takes m
 import os
 import random
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from numbers import Integral
 from pathlib import Path
 
@@ -48,6 +49,33 @@ def seed_everything(seed: int) -> None:
     random.seed(int(seed))
     np.random.seed(seed)  # noqa: NPY002 (libraries that use the global generator need it)
     torch.manual_seed(int(seed))
+
+
+@contextmanager
+def seeded(seed: int | None) -> Iterator[None]:
+    """Draw torch's random numbers on the CPU by a seed for a while, then go on as before.
+
+    Parameters
+    ----------
+    seed : int, optional
+        None changes nothing: the numbers are the global ones, and move on.
+
+    Examples
+    --------
+    >>> import torch
+    >>> with seeded(0):
+    ...     first = torch.rand(3)
+    >>> with seeded(0):
+    ...     print(bool((torch.rand(3) == first).all()))
+    True
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            # torch.manual_seed would also change the random numbers of graphics cards
+            torch.default_generator.manual_seed(int(seed))
+        yield
 
 
 def use_threads(number: int | None = None) -> int:

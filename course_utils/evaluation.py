@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.batches import forward_batches
-from course_utils.environment import device
-from course_utils.freezing import evaluation_mode
+from course_utils.freezing import answering
 from course_utils.metrics import Metrics, compute_metrics
 from course_utils.objectives import Batch, Objective
 from course_utils.tasks import Samples
@@ -16,12 +15,8 @@ from course_utils.tasks import Samples
 
 def predict(model: nn.Module, inputs: Tensor) -> Tensor:
     """Compute outputs (N, K) in evaluation mode, without gradients, on the CPU."""
-    home, target = next(model.parameters()).device, device()
-    try:
-        with evaluation_mode(model.to(target)), torch.inference_mode():
-            outputs = [model(part.to(target)).cpu() for part in forward_batches(inputs)]
-    finally:
-        model.to(home)
+    with answering(model) as place:
+        outputs = [model(part.to(place)).cpu() for part in forward_batches(inputs)]
     # joined outside of inference mode: such tensors could not be targets of a loss (distillation)
     return torch.cat(outputs)
 

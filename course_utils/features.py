@@ -9,10 +9,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from course_utils.backbones import Backbone, evaluation_mode
+from course_utils.backbones import Backbone
 from course_utils.batches import forward_batches, like_lengths
 from course_utils.cache import cached_tensor, fingerprint, weights_fingerprint
 from course_utils.environment import device, progress_bar
+from course_utils.freezing import answering
 from course_utils.stages import folded, stages
 from course_utils.tasks import Task
 from course_utils.text import TextBackbone
@@ -169,13 +170,9 @@ def _compute_texts(backbone: TextBackbone, tokens: Tensor) -> Tensor:
     """Run the backbone over all tokens, and put the features into the order of the texts."""
     lengths = (tokens != backbone.tokenizer.pad_id).sum(1)
     features = torch.empty(len(tokens), backbone.num_features)
-    home, target = next(backbone.parameters()).device, device()
-    try:
-        with evaluation_mode(backbone.to(target)), torch.inference_mode():
-            for group in progress_bar(like_lengths(lengths), "features of texts", unit="batch"):
-                features[group] = backbone(tokens[group].to(target)).float().cpu()
-    finally:
-        backbone.to(home)
+    with answering(backbone) as place:
+        for group in progress_bar(like_lengths(lengths), "features of texts", unit="batch"):
+            features[group] = backbone(tokens[group].to(place)).float().cpu()
     return features
 
 
@@ -220,17 +217,15 @@ def feature_task(task: Task, table: Tensor) -> Task:
 def _compute(backbone: Backbone, images: Tensor, layer: str | None) -> Tensor:
     """Run the backbone over all images and collect its output, or that of a layer."""
     outputs: list[Tensor] = []
-    home, target = next(backbone.parameters()).device, device()
     hook = backbone.get_submodule(layer or "").register_forward_hook(
         lambda _, inputs, output: outputs.append(_pool(output).float().cpu())
     )
     try:
-        with evaluation_mode(backbone.to(target)), torch.inference_mode():
+        with answering(backbone) as place:
             for batch in progress_bar(forward_batches(images), "features", unit="batch"):
-                backbone(batch.to(target))
+                backbone(batch.to(place))
     finally:
         hook.remove()
-        backbone.to(home)
     rows = sum(map(len, outputs))
     if rows != len(images):
         raise ValueError(

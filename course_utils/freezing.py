@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from course_utils.environment import device
 
 
 @contextmanager
@@ -16,6 +19,26 @@ def evaluation_mode(model: nn.Module):
     finally:
         for module, was_training in modes:
             module.training = was_training
+
+
+@contextmanager
+def answering(model: nn.Module) -> Iterator[str]:
+    """Take a model to the best device, in evaluation mode and without gradients, for a while.
+
+    Its modes and its device are given back at the end. What is computed inside are inference
+    tensors, which cannot take part in training.
+
+    Yields
+    ------
+    str
+        The device, to which the inputs have to go as well.
+    """
+    home, place = next(model.parameters()).device, device()
+    try:
+        with evaluation_mode(model.to(place)), torch.inference_mode():
+            yield place
+    finally:
+        model.to(home)
 
 
 def _hold_statistics(module: nn.Module, inputs) -> None:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812, the name torch itself uses
 from torch import Tensor, nn
 
+from course_utils.environment import seeded
 from course_utils.text import TextBackbone
 from course_utils.tokens import Tokenizer
 
@@ -126,9 +127,7 @@ class GPT(nn.Module):
             raise ValueError(f"dropout is {dropout}; give 0 to below 1")
         super().__init__()
         self.context = context
-        with torch.random.fork_rng(devices=[], enabled=seed is not None):
-            if seed is not None:
-                torch.manual_seed(seed)
+        with seeded(seed):
             self.token_embedding = nn.Embedding(num_tokens, width)
             self.position_embedding = nn.Embedding(context, width)
             self.dropout = nn.Dropout(dropout)

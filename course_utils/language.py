@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from course_utils.algebra import Batch, Term
 from course_utils.batches import forward_batches
-from course_utils.environment import device
-from course_utils.freezing import evaluation_mode
+from course_utils.freezing import answering, evaluation_mode
 from course_utils.gpt import GPT
 from course_utils.tasks import Samples
 from course_utils.tokens import END, Tokenizer
@@ -145,16 +144,12 @@ def language_loss(model: nn.Module, tokens: Tensor, *, pad_id: int = 0) -> float
         If there is no token to predict.
     """
     total, number = 0.0, 0.0
-    home, target = next(model.parameters()).device, device()
-    try:
-        with evaluation_mode(model.to(target)), torch.inference_mode():
-            for part in forward_batches(tokens):
-                if (part[:, 1:] != pad_id).any():
-                    rows = part.to(target)
-                    losses, counts = _token_losses(model(rows), rows, pad_id)
-                    total, number = total + losses.sum().item(), number + counts.sum().item()
-    finally:
-        model.to(home)
+    with answering(model) as place:
+        for part in forward_batches(tokens):
+            if (part[:, 1:] != pad_id).any():
+                rows = part.to(place)
+                losses, counts = _token_losses(model(rows), rows, pad_id)
+                total, number = total + losses.sum().item(), number + counts.sum().item()
     if number == 0:
         raise ValueError("tokens has no token to predict: give rows of two or more tokens")
     return total / number

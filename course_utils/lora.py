@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812, the name torch itself uses
 from torch import Tensor, nn
 
+from course_utils.environment import seeded
 from course_utils.freezing import freeze
 
 
@@ -58,9 +59,7 @@ class LoRALinear(nn.Module):
         self.scale = alpha / rank
         self.A = nn.Parameter(base.weight.new_empty(rank, base.in_features))
         self.B = nn.Parameter(base.weight.new_zeros(base.out_features, rank))
-        with torch.random.fork_rng(devices=[], enabled=seed is not None):
-            if seed is not None:
-                torch.manual_seed(seed)
+        with seeded(seed):
             # uniform from -1 / sqrt(k) to 1 / sqrt(k), as torch starts a linear layer
             nn.init.kaiming_uniform_(self.A, a=math.sqrt(5))
         self.is_merged = False
@@ -126,8 +125,7 @@ def add_lora(
     backbone = getattr(model, "backbone", model)
     found = _targets(backbone, targets, rank, alpha)
     freeze(backbone)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         for name, layer in found.items():
             backbone.set_submodule(name, LoRALinear(layer, rank, alpha))
     return model
@@ -273,7 +271,6 @@ def peft_lora(
     backbone = getattr(model, "backbone", model)
     _targets(backbone, targets, rank, alpha)  # peft would take a rank that is too large
     settings = LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(targets), lora_dropout=0.0)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         inject_adapter_in_model(settings, backbone)
     return model

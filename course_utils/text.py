@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from course_utils.environment import seeded
 from course_utils.packages import verify_package
 from course_utils.tasks import Task
 from course_utils.tokens import Tokenizer, bert_tokenizer
@@ -208,9 +209,7 @@ def text_encoder(
 
     tokenizer = bert_tokenizer()
     # without a seed the global numbers move on, or two random starts would be the same
-    with torch.random.fork_rng(devices=[], enabled=weights == "minilm" or seed is not None):
-        if seed is not None:
-            torch.manual_seed(seed)
+    with seeded(0 if weights == "minilm" else seed):
         body = BertModel(BertConfig(**MINILM), add_pooling_layer=False)
     if weights == "minilm":
         from safetensors.torch import load_file

@@ -5,8 +5,17 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812, the name torch itself uses
-from test_alignment_terms import Plain, domain, make_batch, shifted_task
-from toys import Net, is_same, make_samples, one_thread, state  # noqa: F401, a fixture
+from toys import (  # noqa: F401, a fixture
+    Net,
+    Plain,
+    domain,
+    is_same,
+    make_batch,
+    make_samples,
+    one_thread,
+    shifted_task,
+    state,
+)
 
 from course_utils.alignment import mmd_squared
 from course_utils.alignment_adversarial import reverse_gradient

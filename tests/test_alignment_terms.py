@@ -8,7 +8,17 @@ from copy import deepcopy
 import pytest
 import torch
 from torch import nn
-from toys import Net, is_same, make_samples, one_thread, state  # noqa: F401, a fixture
+from toys import (  # noqa: F401, a fixture
+    Net,
+    Plain,
+    domain,
+    is_same,
+    make_batch,
+    make_samples,
+    one_thread,
+    shifted_task,
+    state,
+)
 
 from course_utils import alignment_adversarial, alignment_terms, objectives
 from course_utils.algebra import Batch
@@ -16,29 +26,7 @@ from course_utils.alignment import coral_distance, mmd_squared
 from course_utils.backbones import small_cnn
 from course_utils.freezing import freeze
 from course_utils.objectives import CORAL, L2, MMD, CrossEntropy, DomainAdversarial, Term
-from course_utils.tasks import Samples
 from course_utils.training import TrainingDivergedError, evaluate, fit
-
-
-class Plain(nn.Module):
-    """A backbone without BatchNorm and dropout, and a head; keeps what the backbone reads."""
-
-    def __init__(self):
-        super().__init__()
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            self.backbone = nn.Sequential(nn.Linear(4, 6), nn.Tanh())
-            self.head = nn.Linear(6, 2)
-        self.read = []
-        self.backbone.register_forward_pre_hook(lambda _, given: self.read.append(given[0]))
-
-    def forward(self, inputs):
-        return self.head(self.backbone(inputs))
-
-
-def domain(number, shift=0.0, seed=0):
-    return torch.randn(number, 4, generator=torch.Generator().manual_seed(seed)) + shift
-
 
 TARGET = domain(50, shift=1.0, seed=7)
 KINDS = {
@@ -48,12 +36,6 @@ KINDS = {
     "DomainAdversarial": lambda inputs: DomainAdversarial(inputs, 6, ramp_steps=None),
 }
 each_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-
-
-def make_batch(model, inputs=None, indices=None):
-    inputs = domain(8) if inputs is None else inputs
-    features = model.backbone(inputs)
-    return Batch(model, inputs, None, model.head(features), None, indices, features)
 
 
 def targets_read(model):
@@ -285,21 +267,6 @@ class TestDraw:
         MMD(TARGET).value(batch)
         model.backbone(domain(8))  # the source of the next step
         assert not torch.equal(masks[0], masks[1])
-
-
-def shifted_task(spread=4.0):
-    """Two classes that differ in the first number, in two domains.
-
-    In the target the second number is shifted, and the third spread more widely.
-    """
-    labels = torch.arange(160) % 2
-    source = domain(160, seed=1)
-    source[:, 0] += 3 * labels
-    target = domain(160, seed=2)
-    target[:, 0] += 3 * labels
-    target[:, 1] += 3
-    target[:, 2] *= spread
-    return Samples(source, labels), Samples(target, labels)
 
 
 def learn(term, factor, *, seed=0, num_epochs=20):

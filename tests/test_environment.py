@@ -19,6 +19,7 @@ from course_utils.environment import (
     device,
     progress_bar,
     seed_everything,
+    seeded,
     use_threads,
 )
 from course_utils.packages import PACKAGES
@@ -208,3 +209,30 @@ class TestMain:
         assert line.startswith("cache directory")
         assert "FAIL" in line
         assert "set COURSE_CACHE_DIR to a folder" in line
+
+
+class TestSeeded:
+    def test_numbers_are_those_of_the_seed_and_the_global_ones_go_on_as_before(self):
+        torch.manual_seed(3)
+        expected = torch.rand(2)
+        torch.manual_seed(3)
+        with seeded(7):
+            inside = torch.rand(4)
+        assert torch.rand(2).equal(expected)
+        torch.manual_seed(7)
+        assert torch.rand(4).equal(inside)
+
+    def test_without_a_seed_the_global_numbers_move_on(self):
+        torch.manual_seed(3)
+        expected = torch.rand(2)
+        torch.manual_seed(3)
+        with seeded(None):
+            first = torch.rand(1)
+        assert torch.cat([first, torch.rand(1)]).equal(expected)
+
+    def test_the_global_numbers_are_given_back_after_an_error(self):
+        before = torch.get_rng_state()
+        with pytest.raises(ZeroDivisionError), seeded(7):
+            torch.rand(1)
+            raise ZeroDivisionError
+        assert torch.get_rng_state().equal(before)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils.freezing import batch_norms, evaluation_mode, freeze, unfreeze
+from course_utils.freezing import answering, batch_norms, evaluation_mode, freeze, unfreeze
 from course_utils.objectives import CrossEntropy
 from course_utils.tasks import Samples
 from course_utils.training import fit
@@ -160,3 +160,23 @@ class TestEvaluationMode:
         with pytest.raises(RuntimeError, match="stop"), evaluation_mode(model):
             raise RuntimeError("stop")
         assert [module.training for module in model.modules()] == before
+
+
+class TestAnswering:
+    def test_inside_there_is_neither_training_mode_nor_a_gradient(self):
+        model = make_model().train()
+        with answering(model) as place:
+            outputs = model(torch.ones(3, 3).to(place))
+            assert not any(module.training for module in model.modules())
+            assert outputs.is_inference()
+        assert not torch.is_inference_mode_enabled()
+
+    def test_modes_are_given_back_even_after_an_error(self):
+        model = make_model().train()
+        model[0].eval()
+        before = [module.training for module in model.modules()]
+        with pytest.raises(RuntimeError), answering(model) as place:
+            model(torch.ones(3, 4).to(place))
+        assert [module.training for module in model.modules()] == before
+        assert not torch.is_inference_mode_enabled()
+        assert next(model.parameters()).device.type == "cpu"

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from course_utils.algebra import Batch
 from course_utils.tasks import Samples
 
 
@@ -41,6 +42,47 @@ class Net(nn.Module):
     def forward(self, inputs):
         self.batches.append(len(inputs))
         return self.head(self.backbone(inputs))
+
+
+class Plain(nn.Module):
+    """A backbone without BatchNorm and dropout, and a head; keeps what the backbone reads."""
+
+    def __init__(self):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.backbone = nn.Sequential(nn.Linear(4, 6), nn.Tanh())
+            self.head = nn.Linear(6, 2)
+        self.read = []
+        self.backbone.register_forward_pre_hook(lambda _, given: self.read.append(given[0]))
+
+    def forward(self, inputs):
+        return self.head(self.backbone(inputs))
+
+
+def domain(number, shift=0.0, seed=0):
+    return torch.randn(number, 4, generator=torch.Generator().manual_seed(seed)) + shift
+
+
+def make_batch(model, inputs=None, indices=None):
+    inputs = domain(8) if inputs is None else inputs
+    features = model.backbone(inputs)
+    return Batch(model, inputs, None, model.head(features), None, indices, features)
+
+
+def shifted_task(spread=4.0):
+    """Two classes that differ in the first number, in two domains.
+
+    In the target the second number is shifted, and the third spread more widely.
+    """
+    labels = torch.arange(160) % 2
+    source = domain(160, seed=1)
+    source[:, 0] += 3 * labels
+    target = domain(160, seed=2)
+    target[:, 0] += 3 * labels
+    target[:, 1] += 3
+    target[:, 2] *= spread
+    return Samples(source, labels), Samples(target, labels)
 
 
 def state(module):

@@ -13,6 +13,7 @@ from torch import nn
 
 from course_utils.backbones import Classifier, imagenet_classifier, replace_head
 from course_utils.datasets import load_solar_cells
+from course_utils.environment import seeded
 from course_utils.freezing import freeze
 from course_utils.metrics import compute_metrics
 from course_utils.objectives import CrossEntropy
@@ -174,25 +175,25 @@ def parts_of(task: Task, *, tuning: bool) -> tuple[Samples, Samples]:
     return joined(task.train, task.validation), task.test
 
 
+def activations(prefix: CachedPrefix, samples: Samples, seed: int) -> torch.Tensor:
+    """Run the frozen stages on views of samples; the seed says which views are drawn."""
+    with seeded(seed):
+        return prefix.activations(samples.inputs, use_cache=False)
+
+
 def run_split(recipe: Recipe, split: str, seed: int, *, tuning: bool = False) -> dict:
     """Train on one split from nothing, with empty caches, and measure it once."""
     start = time.perf_counter()
     task = load_solar_cells(size=recipe.size, split=split, split_seed=seed)
     train, measured = parts_of(task, tuning=tuning)
     prefix = new_prefix(recipe, seed)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)  # which views are drawn
-        table = prefix.activations(train.inputs, use_cache=False)
-    samples = with_levels(train).with_inputs(table)
-    del task, train, table  # images and activations do not fit in 2 GB with what training needs
+    samples = with_levels(train).with_inputs(activations(prefix, train, seed))
+    del task, train  # images and activations do not fit in 2 GB with what training needs
     stored = time.perf_counter()
     fit(prefix.rest, samples, recipe.objective, seed=seed, **recipe.settings)
     trained = time.perf_counter()
     del samples
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        table = prefix.activations(measured.inputs, use_cache=False)
-    metrics = measured_on(measured, predict(prefix.rest, table))
+    metrics = measured_on(measured, predict(prefix.rest, activations(prefix, measured, seed)))
     return {
         "split": split,
         "seed": seed,
