@@ -3,6 +3,8 @@
 Letters in shapes: N samples, K classes.
 """
 
+import time
+
 import torch
 from torch import Tensor, nn
 
@@ -48,3 +50,32 @@ def sample_loss(model: nn.Module, samples: Samples, objective: Objective) -> flo
     batch = Batch(model, samples.inputs, samples.labels, outputs, samples.weights, samples.indices)
     losses = [factor * term.value(batch) for factor, term in objective.parts if term.role == "L"]
     return float(sum(losses))
+
+
+def milliseconds_per_input(model: nn.Module, inputs: Tensor) -> float:
+    """Measure how long a model takes for one answer, one input at a time.
+
+    The shortest time counts: whatever else the machine does can only make an answer slower. Still,
+    compare only what was measured in one run.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Runs in evaluation mode without gradients, and stays unchanged.
+    inputs : torch.Tensor of shape (N, ...)
+        At least two.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two inputs.
+    """
+    if len(inputs) < 2:
+        raise ValueError(f"inputs has the length {len(inputs)}; give at least 2, better 30")
+    milliseconds = []
+    with answering(model) as place:
+        for one in inputs.split(1):
+            start = time.perf_counter()
+            model(one.to(place)).cpu()  # to the CPU: an accelerator has to be waited for
+            milliseconds.append(1000 * (time.perf_counter() - start))
+    return min(milliseconds)

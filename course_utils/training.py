@@ -12,7 +12,12 @@ from torch import Tensor, nn
 
 from course_utils.batches import check_tensor, cut, epochs_for, shuffled_batches
 from course_utils.environment import device, progress_bar
-from course_utils.evaluation import evaluate, predict, sample_loss
+from course_utils.evaluation import (
+    evaluate,
+    milliseconds_per_input,
+    predict,
+    sample_loss,
+)
 from course_utils.history import EarlyStopping, History
 from course_utils.objectives import Batch, Objective
 from course_utils.optimizers import make_optimizer, make_schedule, undone_on_error
@@ -24,6 +29,7 @@ __all__ = [
     "evaluate",
     "fit",
     "linear_probe",
+    "milliseconds_per_input",
     "predict",
 ]
 
@@ -203,11 +209,15 @@ def _run_epoch(model, batches, objective, stepper, scheduler) -> dict[str, float
     number = 0
     for samples in batches:
 
-        def closure(samples=samples):
+        last: dict[str, float] = {}
+
+        # the values go into a dict: kept on closure itself, they would tie model and optimiser
+        # into a cycle that stays in memory until the garbage collector comes
+        def closure(samples=samples, last=last):
             stepper.zero_grad(set_to_none=True)
             values = _values(model, samples, objective)
-            closure.values = {name: value.item() for name, value in values.items()}
-            _check_finite(closure.values)
+            last.update({name: value.item() for name, value in values.items()})
+            _check_finite(last)
             total = objective.total(values)
             total.backward()
             return total
@@ -215,7 +225,7 @@ def _run_epoch(model, batches, objective, stepper, scheduler) -> dict[str, float
         with undone_on_error(stepper):
             stepper.step(closure)
         scheduler.step()
-        for name, value in closure.values.items():
+        for name, value in last.items():
             sums[name] += value * len(samples)
         number += len(samples)
     return {name: value / number for name, value in sums.items()}

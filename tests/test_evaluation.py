@@ -1,5 +1,7 @@
 """Tests of course_utils.evaluation."""
 
+import time
+
 import pytest
 import torch
 from torch import nn
@@ -7,7 +9,7 @@ from toys import Net, is_same, make_samples, state
 
 from course_utils import batches
 from course_utils.distillation import Distillation, distillation_loss
-from course_utils.evaluation import evaluate, predict, sample_loss
+from course_utils.evaluation import evaluate, milliseconds_per_input, predict, sample_loss
 from course_utils.objectives import L2, Batch, CrossEntropy
 from course_utils.tasks import Samples
 
@@ -81,3 +83,32 @@ class TestSampleLoss:
         expected = distillation_loss(outputs, teacher_logits[[4, 0, 5]], 2).mean()
         found = sample_loss(model, some.unlabelled(), Distillation(teacher_logits, temperature=2))
         assert found == pytest.approx(expected.item(), rel=1e-5)
+
+
+class Slow(nn.Module):
+    """Wait for a number of milliseconds; the first answer takes far longer than the others."""
+
+    def __init__(self, milliseconds):
+        super().__init__()
+        self.milliseconds, self.sizes, self.modes = milliseconds, [], []
+        self.place = nn.Parameter(torch.zeros(1))
+
+    def forward(self, inputs):
+        time.sleep((self.milliseconds if self.sizes else 200) / 1000)
+        self.sizes.append(len(inputs))
+        self.modes.append(self.training)
+        return inputs
+
+
+class TestMillisecondsPerInput:
+    def test_is_the_time_of_one_answer_and_not_of_the_first(self):
+        model = Slow(milliseconds=10).train()
+        assert 10 <= milliseconds_per_input(model, torch.zeros(5, 2)) < 150
+        assert model.sizes == [1] * 5
+        assert not any(model.modes)
+        assert model.training
+
+    @pytest.mark.parametrize("number", [0, 1])
+    def test_too_few_inputs_are_refused(self, number):
+        with pytest.raises(ValueError, match=f"inputs has the length {number}; give at least 2"):
+            milliseconds_per_input(Net(), torch.zeros(number, 4))

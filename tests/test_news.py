@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from course_utils import news
-from course_utils.news import decode, first_places, load_bbc_news, news_texts
+from course_utils.news import decode, first_places, load_bbc_news, news_texts, split_article
 from course_utils.packages import package_path
 from course_utils.texts import Texts
 
@@ -160,3 +160,24 @@ class TestFirstPlaces:
         found = first_places(Texts(texts))
         assert found.tolist() == places
         assert found.dtype == torch.int64
+
+
+class TestSplitArticle:
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("a b c d e. f g h i j!", ["a b c d e.", "f g h i j!"]),
+            ("a b c d e? f g h i j", ["a b c d e?", "f g h i j"]),  # no mark at the end
+            ("a b c d 0.5 e. f g h i j.", ["a b c d 0.5 e.", "f g h i j."]),  # no space, no end
+            ('"a b c d e." f g h i j.', ['"a b c d e."', "f g h i j."]),  # quotation marks stay
+            ("a b c d e.\n\nf g h i j.", ["a b c d e.", "f g h i j."]),  # paragraphs
+            ("A heading\na b c d e.", ["a b c d e."]),  # too short
+            ("", []),
+        ],
+    )
+    def test_cuts_where_a_sentence_ends(self, text, expected):
+        assert split_article(f"Headline \n\n{text}") == ("Headline", expected)
+
+    def test_fewest_words_is_allowed_itself(self):
+        assert split_article("H\na b. c d e.", fewest_words=2)[1] == ["a b.", "c d e."]
+        assert split_article("H\na b. c d e.", fewest_words=3)[1] == ["c d e."]
