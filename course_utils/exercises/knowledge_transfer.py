@@ -1,0 +1,122 @@
+"""Exercises of lesson 06.
+
+Letters in shapes: N samples, K classes.
+"""
+
+import math
+
+import torch
+
+from course_utils.exercises.base import Exercise
+from course_utils.exercises.comparisons import judge_comparison
+from course_utils.exercises.judges import Case, compare_numbers, try_function
+
+_TEMPERATURE = 2
+_LOGITS = (6.0, 2.0)
+_SCALE = 1 / (1 + math.exp((_LOGITS[0] - _LOGITS[1]) / _TEMPERATURE))
+_MISTAKES = [
+    (1 / (1 + math.exp(4)), "That is the softmax at T = 1. Divide the logits by T first."),
+    (1 / (1 + math.exp(8)), "You multiplied the logits by T. Divide: a high T makes answers flat."),
+    (1 - _SCALE, "That is the other class, the one with the larger logit."),
+    (0.25, "Those are the logits over their sum. A softmax takes the exponential of each first."),
+    (math.exp(1) / math.exp(3), "That is the ratio of the two, not a probability: add them below."),
+    (
+        0.5 / (1 + math.exp(4)),
+        "You divided the probability by T. Divide the logits, before the softmax.",
+    ),
+    (_SCALE * 100, "Give a number from 0 to 1, not percent."),
+]
+
+easy = Exercise(
+    "easy",
+    question="A teacher has the logits 6 and 2 for two classes. Which probability does it give the "
+    "second class at the temperature T = 2?",
+    judge=lambda answer: compare_numbers(answer, _SCALE, tolerance=0.001, mistakes=_MISTAKES),
+    hints=[
+        "Divide both logits by T, then take the softmax.",
+        "The divided logits are 3 and 1. A softmax is exp(z) over the sum of all exp(z).",
+        "exp(1) / (exp(3) + exp(1)); torch.tensor([3.0, 1.0]).softmax(0) computes both.",
+    ],
+    solution="""
+        logits = torch.tensor([6.0, 2.0])
+        answer = (logits / 2).softmax(0)[1]
+    """,
+    why="At T = 1 it would be 0.018: the temperature lifts what the teacher holds for unlikely.",
+)
+
+
+def _loss(student_logits, teacher_logits, temperature):
+    student = (student_logits / temperature).log_softmax(1)
+    teacher = (teacher_logits / temperature).softmax(1)
+    return temperature**2 * (teacher * (teacher.log() - student)).sum(1).mean()
+
+
+_STUDENT = torch.tensor([[1.0, 0.0, -1.0], [0.5, 0.0, 0.0]])
+_TEACHER = torch.tensor([[2.0, 1.0, -1.0], [-1.0, 0.0, 3.0]])
+# one trap after the other: the loss at T = 1, another T, more samples than classes
+_SETS = [
+    (
+        (_STUDENT, _TEACHER, 1.0),
+        "At T = 1 it is the sum over classes of t (log t - log s), t from the teacher and s from "
+        "the student, then the mean over samples, not over classes.",
+    ),
+    (
+        (_STUDENT, _TEACHER, 4.0),
+        "At T = 1 it is right. Divide the logits of both by T, and multiply the result by T * T.",
+    ),
+    (
+        (_STUDENT.repeat(3, 1), _TEACHER.repeat(3, 1), 2.0),
+        "The mean is over the samples, however many there are.",
+    ),
+]
+_CASES = [Case(given, _loss(*given), mistake) for given, mistake in _SETS]
+
+medium = Exercise(
+    "medium",
+    question="Write `soft_target_loss(student_logits, teacher_logits, temperature)` for logits of "
+    "shape (N, K): the mean over the N samples of T² KL(teacher || student), one number.",
+    judge=lambda answer: try_function(answer, _CASES, tolerance=1e-4),
+    hints=[
+        "Three steps: soften both answers, add up over the classes, take the mean over samples.",
+        "t = (teacher_logits / temperature).softmax(1), and for the student log_softmax(1).",
+        "`(t * (t.log() - log_s)).sum(1)` is the divergence of each sample.",
+    ],
+    solution="""
+        def soft_target_loss(student_logits, teacher_logits, temperature):
+            t = (teacher_logits / temperature).softmax(1)
+            log_s = (student_logits / temperature).log_softmax(1)
+            return temperature**2 * (t * (t.log() - log_s)).sum(1).mean()
+    """,
+    why="You wrote the L of distillation, with T² and without a mean over classes.",
+    answer_name="soft_target_loss",
+)
+
+open_ended = Exercise(
+    "open",
+    question="The teacher above had all labels. What is a teacher worth that had the same few "
+    "labels as the student? Let it answer all training images, teach a student by them, and "
+    "compare with a student of the few labels alone, with five seeds, on validation samples. "
+    "Predict first.",
+    judge=judge_comparison,
+    hints=[
+        "train_teacher(samples, seed) makes a teacher. Give it few labelled samples.",
+        "answers_by_index(teacher, task.train) asks it about all images; Distillation takes that.",
+        "Write a function of the seed that returns {(arm, 1): accuracy} for both arms. "
+        "repeat(function, SEEDS) runs it.",
+    ],
+    solution="""
+        def compare_teachers(seed):
+            task = load_mnist(split_seed=seed)
+            few = task.train.few_shot(FEW, seed)
+            table = answers_by_index(train_teacher(few, seed), task.train)
+            taught = Distillation(table, temperature=TEMPERATURE)
+            students = {
+                "labels": train(student(seed), few, CrossEntropy(), seed),
+                "taught": train(student(seed), task.train.unlabelled(), taught, seed),
+            }
+            return {(n, 1): evaluate(s, task.validation).accuracy for n, s in students.items()}
+
+        answer = repeat(compare_teachers, SEEDS)
+    """,
+    why="You know now whether a teacher needs more labels than its student to be of use.",
+)
