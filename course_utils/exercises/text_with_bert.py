@@ -1,0 +1,166 @@
+"""Exercises of lesson 07.
+
+Letters in shapes: N samples.
+"""
+
+import torch
+
+from course_utils.exercises.base import Exercise
+from course_utils.exercises.comparisons import judge_comparison
+from course_utils.exercises.judges import Case, compare_numbers, try_function
+
+_WIDTH, _LAYERS, _RANK, _CLASSES = 384, 6, 8, 5
+_EACH = _RANK * (_WIDTH + _WIDTH)  # A and B of one linear layer
+_CORRECTIONS = 2 * _LAYERS * _EACH
+_HEAD = _WIDTH * _CLASSES + _CLASSES
+_ALL = 22_565_376  # parameters of MiniLM without a head
+_SEPARATOR = "The number is right, but Python reads it as another. Write it as digits alone."
+_MISTAKES = [
+    (_CORRECTIONS, "The head is missing. It is new, so it has to learn as well."),
+    (_HEAD, "That is the head alone. The corrections learn as well."),
+    (_CORRECTIONS + _WIDTH * _CLASSES, "The bias of the head is missing: one number per class."),
+    (_EACH, "That is one corrected layer. How many are there, and what about the head?"),
+    (_EACH + _HEAD, "That is one corrected layer and the head. How many are corrected?"),
+    (2 * _EACH + _HEAD, "Query and value of one layer of the BERT, and the head. It has six."),
+    (
+        _LAYERS * _EACH + _HEAD,
+        "Half of the corrections are missing. Two linear layers are corrected in each of the six, "
+        "and each correction has two matrices: A with 8 x 384 numbers, and B with 384 x 8.",
+    ),
+    (_CORRECTIONS // 2 + _HEAD + _CORRECTIONS, "Query and value only: two in each, not three."),
+    (2 * _CORRECTIONS + _HEAD, "Query and value only: two in each layer, not four."),
+    (
+        2 * _LAYERS * _WIDTH * _WIDTH + _HEAD,
+        "Those are the frozen matrices W0. A and B have one side of length 8, the rank.",
+    ),
+    (
+        2 * _LAYERS * (_RANK * 2 * _WIDTH + _WIDTH) + _HEAD,
+        "The corrections have no bias: W0 + (alpha / r) B A has only matrices.",
+    ),
+    (_ALL, "That is MiniLM as it is, and it is frozen. Which parameters are left to learn?"),
+    (_ALL + _HEAD, "With LoRA, MiniLM is frozen. Count the corrections and the head."),
+    (_ALL + _CORRECTIONS + _HEAD, "MiniLM itself is frozen. Leave its parameters out."),
+    ([75, 653], _SEPARATOR),  # 75,653 is a tuple
+    (75.653, _SEPARATOR),
+]
+
+easy = Exercise(
+    "easy",
+    question="MiniLM has six layers. In each of them LoRA corrects two linear layers, query and "
+    "value, that map 384 numbers to 384. The rank is 8. The head is linear, with bias, from 384 "
+    "features to 5 classes. How many parameters learn?",
+    judge=lambda answer: compare_numbers(
+        answer, _CORRECTIONS + _HEAD, tolerance=0, mistakes=_MISTAKES
+    ),
+    hints=[
+        "Three counts: a correction, how many of them, and the head.",
+        "A has the shape (8, 384) and B (384, 8). There are two corrections in each of six layers.",
+        "6 * 2 * 8 * (384 + 384) for the corrections, and 384 * 5 + 5 for the head.",
+    ],
+    solution="""
+        corrections = 6 * 2 * 8 * (384 + 384)  # layers, query and value, rank, both sides
+        answer = corrections + 384 * 5 + 5  # weights and biases of the head
+    """,
+    why="That is a third of a percent of the network; all else can be shared by many tasks.",
+)
+
+
+def _macro_f1(predictions, labels):
+    """Return the mean over the classes of 2 TP / (2 TP + FP + FN)."""
+    scores = []
+    for k in labels.unique():
+        hits = ((predictions == k) & (labels == k)).sum()
+        scores.append(2 * hits / ((predictions == k).sum() + (labels == k).sum()))
+    return torch.stack(scores).mean()
+
+
+# Each row has its own trap: see the words beside it.
+_TABLES = [
+    (
+        [0, 1, 1],
+        [0, 1, 1],
+        "All answers are right here, so each class has the F1 1. Is it the mean over the classes?",
+    ),
+    (
+        [0, 0, 0, 0],
+        [0, 0, 0, 1],
+        "Class 1 is never predicted: its F1 is 0. It counts as much as class 0, with 2 * 3 / "
+        "(2 * 3 + 1): do not weigh by the number of samples, and do not leave it out.",
+    ),
+    (
+        [0, 0, 1, 1, 1],
+        [0, 1, 1, 1, 0],
+        "Class 0 has one hit, one false alarm and one miss; class 1 has two hits, one false alarm "
+        "and one miss. F1 needs all three counts of each class.",
+    ),
+    (
+        [0, 0, 0, 1, 1, 1, 2, 2],
+        [0, 0, 0, 0, 0, 1, 2, 1],
+        "Precision and recall differ here. F1 uses false alarms and misses, both.",
+    ),
+    (
+        [4, 4, 4, 2],
+        [4, 4, 2, 2],
+        "The classes here are 2 and 4. Go through the labels that occur, labels.unique().",
+    ),
+]
+_CASES = [
+    Case((predictions, labels), _macro_f1(predictions, labels), mistake)
+    for said, true, mistake in _TABLES
+    for predictions, labels in [(torch.tensor(said), torch.tensor(true))]
+]
+
+medium = Exercise(
+    "medium",
+    question="Write `macro_f1(predictions, labels)` for two tensors of class numbers, each of "
+    "shape (N,). The F1 of a class is 2 TP / (2 TP + FP + FN): hits, false alarms and misses. "
+    "Return its mean over the classes that occur in `labels`.",
+    judge=lambda answer: try_function(answer, _CASES, tolerance=1e-4),
+    hints=[
+        "Go through `labels.unique()`, compute the F1 of each class, and take the mean.",
+        "Hits of class k: `((predictions == k) & (labels == k)).sum()`. 2 TP + FP + FN is how "
+        "often k was predicted plus how often it is true.",
+        "The F1 of class k is `2 * hits / ((predictions == k).sum() + (labels == k).sum())`.",
+    ],
+    solution="""
+        def macro_f1(predictions, labels):
+            scores = []
+            for k in labels.unique():
+                hits = ((predictions == k) & (labels == k)).sum()
+                scores.append(2 * hits / ((predictions == k).sum() + (labels == k).sum()))
+            return sum(scores) / len(scores)
+    """,
+    why="Each class counts the same, so a class that is never found cannot hide.",
+    answer_name="macro_f1",
+)
+
+open_ended = Exercise(
+    "open",
+    question="Which vector should stand for a headline: the mean over its tokens, or that of "
+    "[CLS]? Compare linear probes on both with 8 labels per class, with five seeds, on validation "
+    "samples. Predict first. The check looks only for two arms, five seeds and a common size.",
+    judge=judge_comparison,
+    hints=[
+        'text_encoder(pooling="cls") takes the vector of [CLS]; text_features makes its table.',
+        "probe(task, table, size, seed) fits a head; evaluate(head, features.validation) measures "
+        "it on the features that probe returns with it.",
+        "Write a function of the seed that returns {(arm, 8): accuracy} for both arms. "
+        "repeat(function, SEEDS) runs it.",
+    ],
+    solution="""
+        first = text_features(text_encoder(pooling="cls"), news_texts(), max_tokens=HEADLINE_TOKENS)
+        pooled = {"mean": tables["headline", "MiniLM"], "[CLS]": first}
+
+
+        def compare_poolings(seed):
+            task, scores = load_bbc_news(split_seed=seed), {}
+            for name, table in pooled.items():
+                head, features = probe(task, table, 8, seed)
+                scores[name, 8] = evaluate(head, features.validation).accuracy
+            return scores
+
+
+        answer = repeat(compare_poolings, SEEDS)
+    """,
+    why="You chose how to read a text by a fair comparison, before any test sample was seen.",
+)
