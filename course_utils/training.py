@@ -208,7 +208,6 @@ def _run_epoch(model, batches, objective, stepper, scheduler) -> dict[str, float
     sums: dict[str, float] = defaultdict(float)
     number = 0
     for samples in batches:
-
         last: dict[str, float] = {}
 
         # the values go into a dict: kept on closure itself, they would tie model and optimiser
