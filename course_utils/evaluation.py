@@ -69,6 +69,11 @@ def milliseconds_per_input(model: nn.Module, inputs: Tensor) -> float:
     ------
     ValueError
         If there are fewer than two inputs.
+
+    Examples
+    --------
+    >>> milliseconds_per_input(nn.Linear(4, 2), torch.zeros(30, 4)) > 0
+    True
     """
     if len(inputs) < 2:
         raise ValueError(f"inputs has the length {len(inputs)}; give at least 2, better 30")

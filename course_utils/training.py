@@ -12,12 +12,7 @@ from torch import Tensor, nn
 
 from course_utils.batches import check_tensor, cut, epochs_for, shuffled_batches
 from course_utils.environment import device, progress_bar
-from course_utils.evaluation import (
-    evaluate,
-    milliseconds_per_input,
-    predict,
-    sample_loss,
-)
+from course_utils.evaluation import evaluate, milliseconds_per_input, predict, sample_loss
 from course_utils.history import EarlyStopping, History
 from course_utils.objectives import Batch, Objective
 from course_utils.optimizers import make_optimizer, make_schedule, undone_on_error

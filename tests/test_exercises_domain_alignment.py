@@ -4,14 +4,14 @@ from functools import partial
 
 import pytest
 import torch
-from toys import make_samples, one_thread  # noqa: F401, a fixture is used by its name
+from toys import Net, make_task, one_thread, unfair_comparisons  # noqa: F401, a fixture is used by its name
 
 from course_utils.evaluation import evaluate
 from course_utils.exercises.authoring import find_faults, run_solution
 from course_utils.exercises.domain_alignment import easy, medium, open_ended
-from course_utils.experiments import Results, repeat
+from course_utils.experiments import repeat
 from course_utils.objectives import MMD, CrossEntropy
-from course_utils.tasks import Task
+from course_utils.training import fit
 
 ERROR = 0.15  # as the question gives it
 
@@ -104,16 +104,10 @@ def names():
     """Return what the notebook has defined above the open exercise."""
 
     def digit_tasks(seed):
-        samples = make_samples(120, seed=seed)
-        parts = [samples.select(part) for part in torch.arange(120).split([60, 40, 20])]
-        task = Task("toy", ("0", "1"), *parts, "none", "none", "random numbers")
+        task = make_task(seed)
         return task, task
 
     def train_network(source, objective, seed):
-        from toys import Net
-
-        from course_utils.training import fit
-
         model = Net()
         fit(model, source.train, objective, num_epochs=2, seed=seed)
         return model
@@ -136,13 +130,5 @@ class TestOpen:
         assert run_solution(open_ended, names).text == open_ended.why
 
     def test_is_sound(self, names):
-        one_arm = Results([{("all", 1): 0.5 + seed / 100} for seed in range(5)])
-        few_seeds = Results([{("20", 1): 0.5, ("all", 1): 0.6 + seed} for seed in range(2)])
-        equal = Results([{("20", 1): 0.5, ("all", 1): 0.5} for _ in range(5)])
-        wrong = [
-            (one_arm, "one arm only"),
-            (few_seeds, "2 seeds"),
-            (equal, "equal values each time"),
-            (0.7, "Give what repeat"),
-        ]
+        wrong = unfair_comparisons("20", "all", 1)
         assert find_faults(open_ended, wrong, names=names) == []

@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from course_utils.exercises.answers import NotAttempted
-from course_utils.exercises.judges import Case, compare_choice, compare_numbers, try_function
+from course_utils.exercises.judges import (
+    Case,
+    compare_choice,
+    compare_numbers,
+    separator_mistakes,
+    try_function,
+)
 
 
 class TestCompareNumbers:
@@ -186,3 +192,15 @@ class TestTryFunction:
     def test_empty_table_is_a_fault_of_the_exercise(self):
         with pytest.raises(ValueError, match="cases="):
             try_function(len, [])
+
+
+class TestSeparatorMistakes:
+    @pytest.mark.parametrize(
+        ("number", "misread"), [(5124, [(5, 124), 5.124]), (75653, [(75, 653), 75.653])]
+    )
+    def test_holds_what_python_makes_of_a_separator(self, number, misread):
+        mistakes = separator_mistakes(number)
+        for answer in misread:
+            said = compare_numbers(answer, number, tolerance=0, mistakes=mistakes)
+            assert said.startswith("The number is right, but Python reads it as another.")
+        assert compare_numbers(number, number, tolerance=0, mistakes=mistakes) is None

@@ -6,16 +6,15 @@ from functools import partial
 import pytest
 import torch
 from torch import nn
-from toys import Net, make_samples, one_thread  # noqa: F401, a fixture is used by its name
+from toys import Net, make_task, one_thread, unfair_comparisons  # noqa: F401, a fixture is used by its name
 
 from course_utils.distillation import distillation_loss
 from course_utils.distillation_answers import answers_by_index
 from course_utils.evaluation import evaluate
 from course_utils.exercises.authoring import find_faults, run_solution
 from course_utils.exercises.knowledge_transfer import easy, medium, open_ended
-from course_utils.experiments import Results, repeat
+from course_utils.experiments import repeat
 from course_utils.objectives import CrossEntropy, Distillation
-from course_utils.tasks import Task
 from course_utils.training import fit
 
 RIGHT = math.exp(1) / (math.exp(1) + math.exp(3))  # logits 6 and 2, divided by 2
@@ -120,11 +119,6 @@ class TestMedium:
 def names():
     """Return what the notebook has defined above the open exercise."""
 
-    def load_mnist(split_seed):
-        samples = make_samples(120, seed=split_seed)
-        parts = [samples.select(part) for part in torch.arange(120).split([60, 40, 20])]
-        return Task("toy", ("0", "1"), *parts, "none", "none", "random numbers")
-
     def train(model, samples, objective, seed):
         fit(model, samples, objective, num_epochs=20, seed=seed)
         return model
@@ -134,7 +128,7 @@ def names():
         return Net()
 
     return {
-        "load_mnist": load_mnist,
+        "load_mnist": make_task,
         "train": train,
         "student": student,
         "train_teacher": lambda samples, seed: train(student(seed), samples, CrossEntropy(), seed),
@@ -155,13 +149,5 @@ class TestOpen:
         assert run_solution(open_ended, names).text == open_ended.why
 
     def test_is_sound(self, names):
-        one_arm = Results([{("taught", 1): 0.5 + seed / 100} for seed in range(5)])
-        few_seeds = Results([{("labels", 1): 0.5, ("taught", 1): 0.6 + seed} for seed in range(2)])
-        equal = Results([{("labels", 1): 0.5, ("taught", 1): 0.5} for _ in range(5)])
-        wrong = [
-            (one_arm, "one arm only"),
-            (few_seeds, "2 seeds"),
-            (equal, "equal values each time"),
-            (0.7, "Give what repeat"),
-        ]
+        wrong = unfair_comparisons("labels", "taught", 1)
         assert find_faults(open_ended, wrong, names=names) == []

@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812, the name torch itself uses
 from text_toys import babble, tiny_gpt, tiny_gpt_backbone
 from torch import nn
-from toys import one_thread  # noqa: F401, a fixture is used by its name
+from toys import one_thread, unfair_comparisons  # noqa: F401, a fixture is used by its name
 
 from course_utils.backbones import Classifier, replace_head
 from course_utils.evaluation import evaluate
 from course_utils.exercises.authoring import find_faults, run_solution
 from course_utils.exercises.pretrain_your_own_gpt import easy, medium, open_ended
-from course_utils.experiments import Results, repeat
+from course_utils.experiments import repeat
 from course_utils.language import LanguageModelLoss
 from course_utils.objectives import Batch, CrossEntropy
 from course_utils.tasks import Samples, Task
@@ -158,13 +158,5 @@ class TestOpen:
         assert run_solution(open_ended, names).text == open_ended.why
 
     def test_is_sound(self, names):
-        one_arm = Results([{("random", 32): 0.5 + seed / 100} for seed in range(5)])
-        few_seeds = Results([{("random", 32): 0.5, ("gpt", 32): 0.6 + seed} for seed in range(2)])
-        equal = Results([{("random", 32): 0.5, ("gpt", 32): 0.5} for _ in range(5)])
-        wrong = [
-            (one_arm, "one arm only"),
-            (few_seeds, "2 seeds"),
-            (equal, "equal values each time"),
-            (0.7, "Give what repeat"),
-        ]
+        wrong = unfair_comparisons("random", "gpt", 32)
         assert find_faults(open_ended, wrong, names=names) == []

@@ -5,14 +5,13 @@ from functools import partial
 import pytest
 import torch
 from sklearn.metrics import f1_score
-from toys import make_samples, one_thread  # noqa: F401, a fixture is used by its name
+from toys import make_task, one_thread, unfair_comparisons  # noqa: F401, a fixture is used by its name
 
 from course_utils.evaluation import evaluate
 from course_utils.exercises.authoring import find_faults, run_solution
 from course_utils.exercises.text_with_bert import easy, medium, open_ended
-from course_utils.experiments import Results, repeat
+from course_utils.experiments import repeat
 from course_utils.objectives import L2, CrossEntropy
-from course_utils.tasks import Task
 from course_utils.training import linear_probe
 
 CORRECTION = 8 * (384 + 384)
@@ -161,11 +160,6 @@ class TestMedium:
 def names():
     """Return what the notebook has defined above the open exercise."""
 
-    def load_bbc_news(split_seed):
-        samples = make_samples(120, seed=split_seed)
-        parts = [samples.select(part) for part in torch.arange(120).split([60, 40, 20])]
-        return Task("toy", ("0", "1"), *parts, "none", "none", "random numbers")
-
     def probe(task, table, size, seed):
         features = task.map_parts(lambda part: part.with_inputs(table[part.indices]))
         few = features.train.few_shot(size, seed)
@@ -176,7 +170,7 @@ def names():
         return torch.randn(len(texts), 3, generator=generator)
 
     return {
-        "load_bbc_news": load_bbc_news,
+        "load_bbc_news": make_task,
         "probe": probe,
         "text_features": text_features,
         "text_encoder": lambda pooling: pooling,
@@ -195,15 +189,5 @@ class TestOpen:
         assert run_solution(open_ended, names).text == open_ended.why
 
     def test_is_sound(self, names):
-        one_arm = Results([{("mean", 8): 0.5 + seed / 100} for seed in range(5)])
-        few_seeds = Results([{("mean", 8): 0.5, ("[CLS]", 8): 0.6 + seed} for seed in range(2)])
-        equal = Results([{("mean", 8): 0.5, ("[CLS]", 8): 0.5} for _ in range(5)])
-        apart = Results([{("mean", 8): 0.5, ("[CLS]", 4): 0.6 + seed} for seed in range(5)])
-        wrong = [
-            (one_arm, "one arm only"),
-            (few_seeds, "2 seeds"),
-            (equal, "equal values each time"),
-            (apart, "share no size"),
-            (0.7, "Give what repeat"),
-        ]
+        wrong = unfair_comparisons("mean", "[CLS]", 8)
         assert find_faults(open_ended, wrong, names=names) == []

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from course_utils.algebra import Batch
-from course_utils.tasks import Samples
+from course_utils.experiments import Results
+from course_utils.tasks import Samples, Task
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -25,6 +26,28 @@ def make_samples(number=30, num_classes=2, seed=0, weighted=False):
     inputs = centres[labels] + torch.randn(number, 4, generator=generator)
     weights = torch.rand(number, generator=generator) + 0.1 if weighted else None
     return Samples(inputs, labels, weights)
+
+
+def make_task(split_seed=0):
+    """Return a task of two classes: 60 samples to learn from, 40 to choose by, 20 to test."""
+    samples = make_samples(120, seed=split_seed)
+    parts = [samples.select(part) for part in torch.arange(120).split([60, 40, 20])]
+    return Task("toy", ("0", "1"), *parts, "none", "none", "random numbers")
+
+
+def unfair_comparisons(first, second, size):
+    """Answers to an open exercise that are no fair comparison of two arms, and what is said."""
+    one_arm = Results([{(second, size): 0.5 + seed / 100} for seed in range(5)])
+    few_seeds = Results([{(first, size): 0.5, (second, size): 0.6 + seed} for seed in range(2)])
+    equal = Results([{(first, size): 0.5, (second, size): 0.5} for _ in range(5)])
+    apart = Results([{(first, size): 0.5, (second, size + 1): 0.6 + seed} for seed in range(5)])
+    return [
+        (one_arm, "one arm only"),
+        (few_seeds, "2 seeds"),
+        (equal, "equal values each time"),
+        (apart, "share no size"),
+        (0.7, "Give what repeat"),
+    ]
 
 
 class Net(nn.Module):

@@ -16,9 +16,13 @@ from course_utils.exercises.answers import (
     is_untouched,
     shorten,
 )
-from course_utils.exercises.number_judge import compare_numbers, read_numbers
+from course_utils.exercises.number_judge import (
+    compare_numbers,
+    read_numbers,
+    separator_mistakes,
+)
 
-__all__ = ["Case", "compare_choice", "compare_numbers", "try_function"]
+__all__ = ["Case", "compare_choice", "compare_numbers", "separator_mistakes", "try_function"]
 
 
 class Case(NamedTuple):

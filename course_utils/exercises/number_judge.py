@@ -66,6 +66,23 @@ def compare_numbers(answer, expected, *, tolerance, mistakes=()):
     )
 
 
+def separator_mistakes(number: int) -> list[tuple]:
+    """Return how Python misreads a whole number that is written with a separator, as mistakes.
+
+    Parameters
+    ----------
+    number : int
+        The right answer, 1,000 to 999,999: with one separator.
+
+    Examples
+    --------
+    >>> [value for value, text in separator_mistakes(5124)]
+    [[5, 124], 5.124]
+    """
+    text = "The number is right, but Python reads it as another. Write it as digits alone."
+    return [([*divmod(number, 1000)], text), (number / 1000, text)]  # 5,124 is a tuple
+
+
 def read_numbers(answer):
     """Read an answer as an array of finite numbers, or say why it is none.
 

@@ -7,13 +7,17 @@ import torch
 
 from course_utils.exercises.base import Exercise
 from course_utils.exercises.comparisons import judge_comparison
-from course_utils.exercises.judges import Case, compare_numbers, try_function
+from course_utils.exercises.judges import (
+    Case,
+    compare_numbers,
+    separator_mistakes,
+    try_function,
+)
 
 _BACKBONE = 3_371_008  # parameters of EfficientNet-Lite0 without its head
 _FEATURES, _CLASSES = 1280, 4
 _WEIGHTS = _FEATURES * _CLASSES
 _HEAD = _WEIGHTS + _CLASSES
-_SEPARATOR = "The number is right, but Python reads it as another. Write it as digits alone."
 _MISTAKES = [
     (_WEIGHTS, "The bias is missing. It is one more number for each class."),
     (_WEIGHTS + 1, "One bias is too few. Each class has one of its own."),
@@ -31,8 +35,7 @@ _MISTAKES = [
     (_BACKBONE - _HEAD, "The head is no part of the backbone. Count it alone, do not subtract."),
     (0, "Only the backbone is frozen. The new head learns."),
     (2, "That is how many tensors move, weight and bias. Count the numbers in both."),
-    ([5, 124], _SEPARATOR),  # 5,124 is a tuple
-    (5.124, _SEPARATOR),
+    *separator_mistakes(_HEAD),
 ]
 
 easy = Exercise(

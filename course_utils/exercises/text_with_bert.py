@@ -7,14 +7,18 @@ import torch
 
 from course_utils.exercises.base import Exercise
 from course_utils.exercises.comparisons import judge_comparison
-from course_utils.exercises.judges import Case, compare_numbers, try_function
+from course_utils.exercises.judges import (
+    Case,
+    compare_numbers,
+    separator_mistakes,
+    try_function,
+)
 
 _WIDTH, _LAYERS, _RANK, _CLASSES = 384, 6, 8, 5
 _EACH = _RANK * (_WIDTH + _WIDTH)  # A and B of one linear layer
 _CORRECTIONS = 2 * _LAYERS * _EACH
 _HEAD = _WIDTH * _CLASSES + _CLASSES
 _ALL = 22_565_376  # parameters of MiniLM without a head
-_SEPARATOR = "The number is right, but Python reads it as another. Write it as digits alone."
 _MISTAKES = [
     (_CORRECTIONS, "The head is missing. It is new, so it has to learn as well."),
     (_HEAD, "That is the head alone. The corrections learn as well."),
@@ -40,8 +44,7 @@ _MISTAKES = [
     (_ALL, "That is MiniLM as it is, and it is frozen. Which parameters are left to learn?"),
     (_ALL + _HEAD, "With LoRA, MiniLM is frozen. Count the corrections and the head."),
     (_ALL + _CORRECTIONS + _HEAD, "MiniLM itself is frozen. Leave its parameters out."),
-    ([75, 653], _SEPARATOR),  # 75,653 is a tuple
-    (75.653, _SEPARATOR),
+    *separator_mistakes(_CORRECTIONS + _HEAD),
 ]
 
 easy = Exercise(
