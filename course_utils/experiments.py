@@ -13,7 +13,7 @@ from joblib import Parallel, delayed
 
 from course_utils.benchmark import benchmark_results
 from course_utils.claims import ClaimError, claim
-from course_utils.environment import progress_bar
+from course_utils.environment import progress_bar, release_memory
 
 __all__ = [
     "ClaimError",
@@ -253,6 +253,7 @@ def _run_all(function: Callable[[int], dict], seeds: list[int], num_workers: int
     if num_workers > 1 and sys.platform == "linux" and not torch.cuda.is_available():
         for name in USED_BY_EACH_RUN:
             importlib.import_module(name)
+        release_memory()  # pages that a worker would write to and so double
         # given at the fork, the function and its data are not copied, and need no pickling
         context, given = get_context("fork"), (function,)
         with ProcessPoolExecutor(num_workers, context, _remember, given) as pool:
