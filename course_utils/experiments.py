@@ -48,6 +48,7 @@ class Estimate:
         return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
+WIDEST_LINE = 110  # letters of a printed table that JupyterLab shows on a laptop without a break
 # imported at first use, by optimisers and by metrics: better once than in each worker
 USED_BY_EACH_RUN = ("torch._dynamo", "sklearn.metrics")
 _remembered: dict[str, Callable[[int], dict]] = {}  # filled in forked workers only
@@ -205,11 +206,15 @@ class Results:
         }
         longest = max(len(cell) for cells in table.values() for cell in cells)
         column = max(23, longest + 2)  # values from 0 to 1 always get the same width
-        lines = [" " * width + "".join(f"{size:<{column}}" for size in sizes).rstrip()]
-        for arm, cells in table.items():
-            line = "".join(f"{cell:<{column}}" for cell in cells)
-            lines.append(f"{arm:<{width}}{line}".rstrip())
-        return "\n".join(lines)
+        fitting = max(1, (WIDEST_LINE - width) // column)
+        num_blocks = -(-len(sizes) // fitting)
+        lines = []
+        for block in np.array_split(range(len(sizes)), num_blocks):
+            for arm, cells in {"": sizes, **table}.items():
+                line = "".join(f"{cells[k]:<{column}}" for k in block)
+                lines.append(f"{arm:<{width}}{line}")
+            lines.append("")
+        return "\n".join(line.rstrip() for line in lines[:-1])
 
 
 def repeat(

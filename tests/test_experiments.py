@@ -109,6 +109,20 @@ class TestResults:
         assert line[head.index("2") - 1] == " "
         assert line[head.index("2") :] == str(low.estimate("a", 2))
 
+    def test_a_wide_table_goes_on_below_in_parts_of_like_width(self):
+        sizes = (1, 4, 8, 16, 32, 255)
+        wide = Results([{("arm", size): size + seed for size in sizes} for seed in (0, 1)])
+        parts = [part.splitlines() for part in str(wide).split("\n\n")]
+        assert [lines[0].split() for lines in parts] == [["1", "4", "8"], ["16", "32", "255"]]
+        assert all(len(line) <= 110 for lines in parts for line in lines)
+        for part, shown in zip(parts, (sizes[:3], sizes[3:]), strict=True):
+            cells = [str(wide.estimate("arm", size)) for size in shown]
+            assert part[1].split() == ["arm", *" ".join(cells).split()]
+
+    def test_one_column_is_shown_however_wide(self):
+        wide = Results([{("a" * 200, size): 1.0 for size in (1, 2)} for _ in range(2)])
+        assert [part.split()[0] for part in str(wide).split("\n\n")] == ["1", "2"]
+
     def test_selected_arms_keep_their_values_and_order(self):
         found = self.make().select(arm for arm in ("frozen",))
         assert (found.arms, found.sizes("frozen")) == (["frozen"], [5])
