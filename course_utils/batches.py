@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from course_utils.environment import device
+from course_utils.memory import keep_freed_memory
 from course_utils.tasks import Samples
 
 # Numbers in a batch that needs no gradient: four images of 192 x 192 pixels. What the layers of a
@@ -37,6 +38,7 @@ def forward_batches(inputs: Tensor) -> tuple[Tensor, ...]:
     [4, 4, 2]
     """
     check_tensor(inputs)
+    keep_freed_memory()
     at_once = TOKENS_AT_ONCE if inputs.dtype == torch.int64 else NUMBERS_AT_ONCE
     return inputs.split(_batch_size(at_once, inputs[:1].numel()))
 
@@ -65,6 +67,7 @@ def like_lengths(lengths: Tensor) -> list[Tensor]:
     >>> like_lengths(torch.tensor([3, 1500, 900, 1000]))
     [tensor([1]), tensor([3, 2]), tensor([0])]
     """
+    keep_freed_memory()
     order, groups = lengths.argsort(descending=True, stable=True), []
     while len(order):
         size = _batch_size(TOKENS_AT_ONCE, int(lengths[order[0]]))

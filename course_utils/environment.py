@@ -4,8 +4,6 @@
 Heavy libraries are imported inside the functions: importing this module takes milliseconds.
 """
 
-import ctypes
-import gc
 import os
 import random
 import sys
@@ -113,24 +111,6 @@ def use_threads(number: int | None = None) -> int:
         raise ValueError(f"number is {number}, but must be at least 1; leave it out for all.")
     torch.set_num_threads(min(number, available))
     return torch.get_num_threads()
-
-
-def release_memory() -> None:
-    """Give memory that is no longer used back to the system.
-
-    Python frees an object, and C's library keeps its pages for the next one: after some training
-    these are hundreds of megabytes. Only glibc, on most kinds of Linux, can be asked for them;
-    elsewhere just Python's own cycles are freed.
-
-    Examples
-    --------
-    >>> release_memory()
-    """
-    gc.collect()
-    if sys.platform == "linux":
-        give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
-        if give_back is not None:
-            give_back(0)
 
 
 def device() -> str:

@@ -13,7 +13,8 @@ from joblib import Parallel, delayed
 
 from course_utils.benchmark import benchmark_results
 from course_utils.claims import ClaimError, claim
-from course_utils.environment import progress_bar, release_memory
+from course_utils.environment import progress_bar
+from course_utils.memory import release_memory
 
 __all__ = [
     "ClaimError",

@@ -23,8 +23,10 @@ from course_utils.preconditions import (
     folder_size,
 )
 
-# Settings of another environment that would send an installation or an import elsewhere.
+# Settings of another environment that would send an installation or an import elsewhere. With the
+# first one each kernel would compile torch and all else anew, for about ten seconds.
 FOREIGN_VARIABLES = (
+    "PYTHONDONTWRITEBYTECODE",
     *("PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__", "CONDA_PREFIX", "MPLBACKEND"),
     *("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "UV_SYSTEM_PYTHON", "UV_TARGET", "UV_PREFIX"),
 )

@@ -14,6 +14,7 @@ from course_utils.batches import check_tensor, cut, epochs_for, shuffled_batches
 from course_utils.environment import device, progress_bar
 from course_utils.evaluation import evaluate, milliseconds_per_input, predict, sample_loss
 from course_utils.history import EarlyStopping, History
+from course_utils.memory import keep_freed_memory
 from course_utils.objectives import Batch, Objective
 from course_utils.optimizers import make_optimizer, make_schedule, undone_on_error
 from course_utils.tasks import Samples
@@ -106,6 +107,7 @@ def fit(
             f"batch_size is {batch_size} for {len(samples)} samples; optimizer 'lbfgs' needs all "
             "of them in one batch"
         )
+    keep_freed_memory()
     history = History.of(objective)
     helpers = objective.helpers()
     learners = nn.ModuleList([model, *helpers.values()])

@@ -1,16 +1,13 @@
 """Tests of course_utils.environment."""
 
 import os
-import platform
 import random
 import runpy
 import subprocess
 import sys
-import weakref
 from types import ModuleType
 
 import numpy as np
-import psutil
 import pytest
 import torch
 import tqdm.auto
@@ -21,7 +18,6 @@ from course_utils.environment import (
     check_environment,
     device,
     progress_bar,
-    release_memory,
     seed_everything,
     seeded,
     use_threads,
@@ -240,34 +236,3 @@ class TestSeeded:
             torch.rand(1)
             raise ZeroDivisionError
         assert torch.get_rng_state().equal(before)
-
-
-class TestReleaseMemory:
-    @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be asked")
-    def test_freed_pages_go_back_to_the_system(self):
-        def resident():
-            return psutil.Process().memory_info().rss
-
-        blocks = [bytearray(50_000) for _ in range(4_000)]  # 200 MB, each below glibc's mmap size
-        between = blocks[::500]  # what stays in use keeps glibc from giving back the rest by itself
-        last = blocks[-1]
-        del blocks
-        before = resident()
-        release_memory()
-        assert len(between) + len(last) > 0
-        assert before - resident() > 100e6
-
-    def test_cycles_are_freed(self):
-        class Knot:
-            pass
-
-        knot = Knot()
-        knot.itself = knot
-        gone = weakref.ref(knot)
-        del knot
-        release_memory()
-        assert gone() is None
-
-    def test_without_glibc_it_does_no_harm(self, monkeypatch):
-        monkeypatch.setattr(environment.ctypes, "CDLL", lambda name: object())
-        release_memory()
