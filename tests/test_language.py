@@ -150,10 +150,11 @@ class TestPretraining:
             tokens = torch.cat([tokens, (tokens[:, -2] + tokens[:, -1])[:, None] % 7 + 1], 1)
         gpt = tiny_gpt(num_tokens=8, width=32, context=12)
         samples = Samples(tokens, torch.full((300,), -1))
-        fit(gpt, samples, LanguageModelLoss(), num_epochs=30, learning_rate=1e-2)
+        settings = {"num_epochs": 40, "learning_rate": 5e-3, "schedule": "one_cycle"}
+        fit(gpt, samples, LanguageModelLoss(), **settings)
         network, unigram = language_loss(gpt, tokens), table_loss(unigram_table(tokens, 8), tokens)
         bigram = table_loss(bigram_table(tokens, 8, strength=1.0), tokens)
-        assert network < 0.6 * bigram < unigram
+        assert network < 0.3 * bigram < unigram
 
     def test_labels_may_be_the_tokens_themselves(self, gpt):
         losses = []

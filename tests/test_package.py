@@ -19,7 +19,7 @@ LONGEST_MODULE = 290  # lines, docstrings included
 LONGEST_BODY = 30  # lines of a function, without its docstring
 # DESIGN section 2: data flows one way; a module may import from its own or an earlier stage
 STAGES = [
-    ["checksums", "packages", "health", "environment", "claims"],
+    ["checksums", "packages", "health", "environment", "memory", "claims"],
     [
         "texts",
         "tasks",
