@@ -93,11 +93,14 @@ def tree_memory(pid):
     return sum(_process_memory(process) for process in processes)
 
 
+PAUSE_PER_READING = 30  # so that readings take at most a thirtieth of the time
+
+
 class UsageMeter:
     """Seconds and peak memory of a process with all its child processes.
 
-    A thread reads the memory every `interval` seconds until `stop`, so a peak shorter than the
-    interval can be missed.
+    A thread reads the memory every `interval` seconds until `stop`, and less often where a reading
+    takes long. A peak shorter than the time between two readings can be missed.
 
     Parameters
     ----------
@@ -134,8 +137,11 @@ class UsageMeter:
 
     def _sample(self):
         while True:
+            start = time.perf_counter()
             self.peak_memory = max(self.peak_memory, tree_memory(self.pid))
-            if self._stop_asked.wait(self.interval):
+            # for each reading the system counts all pages, in time that the notebook then lacks
+            pause = PAUSE_PER_READING * (time.perf_counter() - start)
+            if self._stop_asked.wait(max(self.interval, pause)):
                 return
 
     def start(self):

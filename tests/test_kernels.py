@@ -8,6 +8,7 @@ import time
 import psutil
 import pytest
 
+from course_utils import kernels
 from course_utils.kernels import UsageMeter, kernel_environment, tree_memory
 
 MEGABYTE = 1_000_000
@@ -102,7 +103,8 @@ class TestTreeMemory:
 
 
 class TestUsageMeter:
-    def test_peak_is_kept_after_memory_is_freed(self):
+    def test_peak_is_kept_after_memory_is_freed(self, monkeypatch):
+        monkeypatch.setattr(kernels, "PAUSE_PER_READING", 1)  # a process of tests is large
         with UsageMeter(os.getpid(), interval=0.01) as meter:
             before = tree_memory(os.getpid())
             data = b"1" * (200 * MEGABYTE)
@@ -110,6 +112,19 @@ class TestUsageMeter:
             del data
         assert meter.peak_memory > before + 150 * MEGABYTE
         assert tree_memory(os.getpid()) < before + 50 * MEGABYTE
+
+    def test_long_readings_are_rare(self, monkeypatch):
+        readings = []
+
+        def long_reading(pid):
+            readings.append(pid)
+            time.sleep(0.02)
+            return 1
+
+        monkeypatch.setattr(kernels, "tree_memory", long_reading)
+        with UsageMeter(os.getpid(), interval=0.01):
+            time.sleep(0.8)
+        assert 1 <= len(readings) <= 2  # pauses of 0.6 seconds; without them it would be 26
 
     def test_seconds_stop_with_it(self):
         meter = UsageMeter(os.getpid(), interval=0.01)
