@@ -104,7 +104,7 @@ class TestTreeMemory:
 
 class TestUsageMeter:
     def test_peak_is_kept_after_memory_is_freed(self, monkeypatch):
-        monkeypatch.setattr(kernels, "PAUSE_PER_READING", 1)  # a process of tests is large
+        monkeypatch.setattr(kernels, "PAUSE_PER_READING", 0)  # a process of tests is large
         with UsageMeter(os.getpid(), interval=0.01) as meter:
             before = tree_memory(os.getpid())
             data = b"1" * (200 * MEGABYTE)
