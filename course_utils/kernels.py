@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 NOTEBOOK_VARIABLE = "COURSE_NOTEBOOK"
+PAUSE_PER_READING = 30  # so that readings take at most a thirtieth of the time
 
 
 def kernel_environment(notebook_path, ipython_folder):
@@ -91,9 +92,6 @@ def tree_memory(pid):
     except psutil.Error:
         return 0
     return sum(_process_memory(process) for process in processes)
-
-
-PAUSE_PER_READING = 30  # so that readings take at most a thirtieth of the time
 
 
 class UsageMeter:

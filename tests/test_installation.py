@@ -187,6 +187,10 @@ class TestInstall:
             assert variables["PATH"].startswith(str(course.programs) + os.pathsep)
             assert not {"UV_SYSTEM_PYTHON", "PYTHONPATH"} & set(variables)
 
+    def test_compiled_libraries_are_kept_for_the_next_kernel(self, course, monkeypatch):
+        monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+        assert "PYTHONDONTWRITEBYTECODE" not in course.environment()
+
     @pytest.mark.parametrize("is_far", [True, False])
     def test_files_are_copied_if_the_cache_is_on_another_disk(
         self, is_far, course, run, monkeypatch
