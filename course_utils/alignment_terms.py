@@ -95,13 +95,15 @@ class Alignment(Term):
         that was used before; and arms with other terms, or with lambda 0, see the source in the
         same order, with the same dropout, and draw the same target inputs: they are paired.
         """
-        with torch.random.fork_rng():
+        # looking for graphics cards takes longer than the draw: not where the batch is on none
+        devices = [] if batch.inputs.device.type == "cpu" else None
+        with torch.random.fork_rng(devices):
             # within an epoch the numbers may stand still, but each batch begins with another sample
             first = 0 if batch.indices is None else int(batch.indices[0])
-            torch.manual_seed(int(torch.randint(2**62, ())) + first)
-            number, available = len(batch.inputs), len(self.target_inputs)
-            rounds = [torch.randperm(available) for _ in range(0, number, available)]
-            drawn = self.target_inputs[torch.cat(rounds)[:number].to(self.target_inputs.device)]
+            draw = torch.Generator().manual_seed(int(torch.randint(2**62, ())) + first)
+            number, own = len(batch.inputs), self.target_inputs
+            rounds = [torch.randperm(len(own), generator=draw) for _ in range(0, number, len(own))]
+            drawn = own[torch.cat(rounds)[:number].to(own.device)]
             return batch.model.backbone(drawn.to(batch.inputs.device))
 
 

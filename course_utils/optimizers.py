@@ -39,7 +39,8 @@ def _lbfgs(groups: list[dict]) -> Optimizer:
 
 
 OPTIMIZERS = {
-    "adam": torch.optim.Adam,
+    # fused: one pass over the weights instead of a dozen, which counts where steps are short
+    "adam": lambda groups: torch.optim.Adam(groups, fused=True),
     "sgd": lambda groups: torch.optim.SGD(groups, momentum=0.9),
     "lbfgs": _lbfgs,
 }

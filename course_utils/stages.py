@@ -41,8 +41,13 @@ def stages(backbone: Backbone) -> dict[str, nn.Sequential]:
         blocks = {f"stage{n}": nn.Sequential(block) for n, block in enumerate(body.blocks, start=1)}
         last = nn.Sequential(body.conv_head, body.bn2, body.global_pool)
         return {"stem": nn.Sequential(body.conv_stem, body.bn1), **blocks, "last": last}
-    pools = (nn.MaxPool2d, nn.AdaptiveMaxPool2d)
-    ends = [n for n, layer in enumerate(body.children()) if isinstance(layer, pools)]
+    layers, pools = list(body.children()), (nn.MaxPool2d, nn.AdaptiveMaxPool2d)
+    # a stage ends with its pooling, and the ReLU that may follow
+    ends = [
+        n + isinstance(after, nn.ReLU)
+        for n, (layer, after) in enumerate(zip(layers, layers[1:], strict=False))
+        if isinstance(layer, pools)
+    ]
     if not isinstance(body, nn.Sequential) or len(ends) != 2:
         raise ValueError(
             f"backbone is {backbone.name!r}, whose stages are unknown; give an EfficientNet or "

@@ -58,7 +58,7 @@ STAGES = [
         "metrics",
     ],
     ["history", "optimizers", "evaluation", "distillation_answers", "training"],
-    ["experiments", "distances", "benchmark"],
+    ["results", "experiments", "distances", "benchmark"],
     ["plotting", "methods"],
     ["plane", "sliders"],
 ]
