@@ -78,14 +78,14 @@ medium = Exercise(
     judge=lambda answer: try_function(answer, _CASES, tolerance=1e-4),
     hints=[
         "Three steps: soften both answers, add up over the classes, take the mean over samples.",
-        "t = (teacher_logits / temperature).softmax(1), and for the student log_softmax(1).",
-        "`(t * (t.log() - log_s)).sum(1)` is the divergence of each sample.",
+        "log_t = (teacher_logits / temperature).log_softmax(1), and the same for the student.",
+        "`(log_t.exp() * (log_t - log_s)).sum(1)` is the divergence of each sample.",
     ],
     solution="""
         def soft_target_loss(student_logits, teacher_logits, temperature):
-            t = (teacher_logits / temperature).softmax(1)
+            log_t = (teacher_logits / temperature).log_softmax(1)  # log(softmax) may be -inf
             log_s = (student_logits / temperature).log_softmax(1)
-            return temperature**2 * (t * (t.log() - log_s)).sum(1).mean()
+            return temperature**2 * (log_t.exp() * (log_t - log_s)).sum(1).mean()
     """,
     why="You wrote the L of distillation, with T² and without a mean over classes.",
     answer_name="soft_target_loss",
