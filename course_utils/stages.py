@@ -5,6 +5,7 @@ K classes.
 """
 
 from copy import deepcopy
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -41,11 +42,11 @@ def stages(backbone: Backbone) -> dict[str, nn.Sequential]:
         blocks = {f"stage{n}": nn.Sequential(block) for n, block in enumerate(body.blocks, start=1)}
         last = nn.Sequential(body.conv_head, body.bn2, body.global_pool)
         return {"stem": nn.Sequential(body.conv_stem, body.bn1), **blocks, "last": last}
-    layers, pools = list(body.children()), (nn.MaxPool2d, nn.AdaptiveMaxPool2d)
+    pools = (nn.MaxPool2d, nn.AdaptiveMaxPool2d)
     # a stage ends with its pooling, and the ReLU that may follow
     ends = [
         n + isinstance(after, nn.ReLU)
-        for n, (layer, after) in enumerate(zip(layers, layers[1:], strict=False))
+        for n, (layer, after) in enumerate(pairwise([*body.children(), None]))
         if isinstance(layer, pools)
     ]
     if not isinstance(body, nn.Sequential) or len(ends) != 2:

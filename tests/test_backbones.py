@@ -73,6 +73,19 @@ class TestSmallCnn:
         assert count == (9 * 16 + 16) + (16 * 9 * 32 + 32) + (512 * 64 + 64) + (64 * 10 + 10)
         assert f"{count:,} parameters" in small_cnn.__doc__
 
+    def test_pooling_before_relu_is_the_same_function_with_the_same_gradient(self):
+        model = small_cnn()
+        layers = list(model.backbone.body)
+        for pool in (1, 4):
+            layers[pool : pool + 2] = layers[pool + 1], layers[pool]
+        images = torch.rand(8, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+        found = []
+        for body in (model.backbone.body, nn.Sequential(*layers)):
+            outputs = body(images)
+            found.append([outputs, *torch.autograd.grad(outputs.sum(), list(body.parameters()))])
+        for first, second in zip(*found, strict=True):
+            torch.testing.assert_close(first, second)
+
     @pytest.mark.parametrize("side", [8, 16, 28, 33])
     def test_images_of_any_size_give_64_features(self, side):
         model = small_cnn(3)

@@ -41,6 +41,15 @@ class TestStages:
         found = [id(w) for stage in stages(model.backbone).values() for w in stage.parameters()]
         assert sorted(found) == sorted(id(w) for w in model.backbone.parameters())
 
+    def test_a_stage_of_small_cnn_ends_with_its_relu(self):
+        ends = [type(stage[-1]) for stage in stages(small_cnn().backbone).values()]
+        assert ends == [nn.ReLU, nn.ReLU, nn.ReLU]
+
+    def test_the_body_may_end_with_its_second_pooling(self):
+        body = nn.Sequential(nn.MaxPool2d(2), nn.ReLU(), nn.AdaptiveMaxPool2d(1))
+        found = stages(Backbone("short", body, 1, Preprocessing(1, 0.0, 1.0)))
+        assert [len(stage) for stage in found.values()] == [2, 1, 0]
+
     def test_names_are_in_the_order_of_the_network(self, efficientnet):
         names = ["stem", *(f"stage{n}" for n in range(1, 8)), "last"]
         assert list(stages(efficientnet.backbone)) == names
