@@ -2,6 +2,7 @@
 
 import math
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -208,24 +209,27 @@ class TestRepeat:
         assert found.values("a", 1).tolist() == [7, 2, 5]
 
     @pytest.mark.parametrize("num_workers", [1, 2])
-    def test_several_functions_measure_arms_of_the_same_seeds(self, num_workers):
-        parts = [
-            lambda seed: {("plain", 1): float(seed), ("process", 1): os.getpid()},
-            lambda seed: {("squared", 1): float(seed) ** 2, ("plain", 2): 0.0},
-        ]
-        found = repeat(parts, [7, 2, 5], num_workers=num_workers)
-        assert found.arms == ["plain", "process", "squared"]
-        assert found.values("plain", 1).tolist() == [7, 2, 5]
-        assert found.values("squared", 1).tolist() == [49, 4, 25]
-        assert found.sizes("plain") == [1, 2]
+    def test_each_case_measures_its_arms_with_the_same_seeds(self, num_workers):
+        unpicklable = threading.Lock()  # models and data are handed to a worker as they are
+
+        def power(case, seed):
+            exponent, _ = case
+            found = {(f"power {exponent}", 1): float(seed) ** exponent}
+            return found | ({("process", 1): os.getpid()} if exponent == 1 else {})
+
+        cases = ((exponent, unpicklable) for exponent in (2, 1))
+        found = repeat(power, [7, 2, 5], cases=cases, num_workers=num_workers)
+        assert found.arms == ["power 2", "power 1", "process"]
+        assert found.values("power 2", 1).tolist() == [49, 4, 25]
+        assert found.values("power 1", 1).tolist() == [7, 2, 5]
         assert (os.getpid() in found.values("process", 1)) == (num_workers == 1)
 
-    def test_no_function_or_an_arm_measured_twice_is_refused(self):
-        with pytest.raises(ValueError, match="empty sequence; give one callable or more"):
-            repeat([], [1, 2])
-        same = [lambda seed: {("a", 1): 1.0}, lambda seed: {("a", 1): 2.0}]
-        with pytest.raises(ValueError, match=r"two functions measure \('a', 1\); let one do it"):
-            repeat(same, [1, 2], num_workers=1)
+    def test_no_case_or_an_arm_measured_twice_is_refused(self):
+        with pytest.raises(ValueError, match="cases is empty; give one or more, or leave it out"):
+            repeat(lambda case, seed: {("a", 1): 1.0}, [1, 2], cases=())
+        message = r"case 'y' measures \('a', 1\), as a case before it does; let each case"
+        with pytest.raises(ValueError, match=message):
+            repeat(lambda case, seed: {("a", 1): 1.0}, [1, 2], cases="xy", num_workers=1)
 
     @pytest.mark.parametrize("fails", [False, True])
     def test_number_of_threads_of_the_caller_stays(self, fails):
