@@ -85,7 +85,7 @@ def plot_history(history: History, ax: Axes) -> Axes:
         ax.plot(epochs, history.validation_loss, label="loss on validation", **look(number))
         ax.axvline(history.best_epoch, color="0.4", linewidth=0.8)
     ax.set_xlabel("epoch", fontsize=SIZE_OF_TEXT)
-    ax.set_ylabel("share of the objective", fontsize=SIZE_OF_TEXT)
+    ax.set_ylabel("part of the objective", fontsize=SIZE_OF_TEXT)
     ax.legend(fontsize=SIZE_OF_TEXT, frameon=False)
     return _tidy(ax)
 

@@ -170,7 +170,7 @@ class TestPlotHistory:
         assert len({line.get_marker() for line in ax.lines[:3]}) == 3
         assert len({str(line.get_linestyle()) for line in ax.lines[:3]}) == 3
         assert ax.get_xlabel() == "epoch"
-        assert ax.get_ylabel() == "share of the objective"
+        assert ax.get_ylabel() == "part of the objective"
 
 
 class TestTaskGallery:
