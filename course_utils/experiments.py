@@ -79,11 +79,11 @@ def repeat(
     given = [()] if cases is None else [(case,) for case in cases]
     if not given:
         raise ValueError("cases is empty; give one or more, or leave it out")
-    runs = [partial(function, *case, seed) for case in given for seed in seeds]
+    arguments = [(*case, seed) for case in given for seed in seeds]
+    runs = [partial(function, *each) for each in arguments]
     found = progress_bar(_run_all(runs, num_workers), "runs", unit="run", total=len(runs))
     rows = {seed: {} for seed in seeds}
-    for run, measured in zip(runs, found, strict=True):
-        *case, seed = run.args
+    for (*case, seed), measured in zip(arguments, found, strict=True):
         twice = rows[seed].keys() & measured.keys()
         if twice:
             raise ValueError(

@@ -3,6 +3,7 @@
 import math
 import os
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -214,14 +215,15 @@ class TestRepeat:
 
         def power(case, seed):
             exponent, _ = case
-            found = {(f"power {exponent}", 1): float(seed) ** exponent}
+            found = {("power", exponent): float(seed) ** exponent}
             return found | ({("process", 1): os.getpid()} if exponent == 1 else {})
 
         cases = ((exponent, unpicklable) for exponent in (2, 1))
         found = repeat(power, [7, 2, 5], cases=cases, num_workers=num_workers)
-        assert found.arms == ["power 2", "power 1", "process"]
-        assert found.values("power 2", 1).tolist() == [49, 4, 25]
-        assert found.values("power 1", 1).tolist() == [7, 2, 5]
+        assert found.arms == ["power", "process"]
+        assert found.sizes("power") == [1, 2]
+        assert found.values("power", 2).tolist() == [49, 4, 25]
+        assert found.values("power", 1).tolist() == [7, 2, 5]
         assert (os.getpid() in found.values("process", 1)) == (num_workers == 1)
 
     def test_no_case_or_an_arm_measured_twice_is_refused(self):
@@ -230,6 +232,9 @@ class TestRepeat:
         message = r"case 'y' measures \('a', 1\), as a case before it does; let each case"
         with pytest.raises(ValueError, match=message):
             repeat(lambda case, seed: {("a", 1): 1.0}, [1, 2], cases="xy", num_workers=1)
+        bound = partial(lambda word, case, seed: {("a", 1): 1.0}, "word")
+        with pytest.raises(ValueError, match=message):  # named is the case, not the bound word
+            repeat(bound, [1, 2], cases="xy", num_workers=1)
 
     @pytest.mark.parametrize("fails", [False, True])
     def test_number_of_threads_of_the_caller_stays(self, fails):
