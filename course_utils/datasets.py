@@ -208,17 +208,20 @@ def load_solar_cells(
     )
 
 
-def solar_cell_images(size: int = 128) -> Tensor:
+def solar_cell_images(size: int = 128, *, rows: Tensor | None = None) -> Tensor:
     """Return the images of all 2,624 cells in the order of the data set: (2624, 1, size, size).
 
-    Compute features for these once; each task of `load_solar_cells` then finds its rows.
+    Compute features for these once; each task of `load_solar_cells` then finds its rows. With
+    ``rows``, an int64 tensor, only these images are turned into grey values: large ones need much
+    memory.
 
     Raises
     ------
     ValueError
         If the size is not 8 to 300 pixels.
     """
-    return _to_grey(_solar_cells(size)[0])
+    images = _solar_cells(size)[0]
+    return _to_grey(images if rows is None else images[rows])
 
 
 def _check_choice(name, value, allowed):

@@ -2,21 +2,34 @@
 
 import importlib
 import json
+import math
 import sys
+import warnings
 from argparse import Namespace
 from pathlib import Path
 
 import pytest
 import torch
+from sklearn.model_selection import StratifiedKFold
+from sklearn.svm import SVC
 from toys import one_thread  # noqa: F401, a fixture
 
-from course_utils.backbones import small_cnn
+from course_utils.backbones import imagenet_classifier, small_cnn
 from course_utils.prefix import eight_views, flipped_views
 from course_utils.tasks import Samples, Task
 from course_utils.training import predict
 
 FOLDER = Path(__file__).parent / "benchmarks"
-NAMES = ("accuracy", "random_views", "speed", "extraction", "layers", "tables", "solar_cells")
+NAMES = (
+    "frozen",
+    "accuracy",
+    "random_views",
+    "speed",
+    "extraction",
+    "layers",
+    "tables",
+    "solar_cells",
+)
 
 
 @pytest.fixture
@@ -29,6 +42,8 @@ def scripts(monkeypatch):
         monkeypatch.setattr(module, "new_model", own)
         monkeypatch.setattr(module, "load_solar_cells", lambda **_: small_task())
     monkeypatch.setattr(modules.layers, "solar_cell_images", lambda size: images())
+    few = StratifiedKFold(2, shuffle=True, random_state=0)  # of each level there are two or three
+    monkeypatch.setattr(modules.frozen, "SHUFFLED", few)
     yield modules
     for name in NAMES:
         del sys.modules[name]
@@ -114,10 +129,33 @@ class TestAccuracy:
         assert (found.sum(1) == 4).all()
         assert found.sum(0).min() > 15  # 30 are expected of each view
 
+    def test_frozen_split_learns_from_tables_and_tuning_spares_the_test_part(self, scripts):
+        table = images().flatten(1).half()
+        run = scripts.accuracy.frozen_split([table], "random", 0)
+        assert (run["split"], run["seed"], run["num_samples"]) == ("random", 0, 8)
+        assert run["weighted_accuracy"] > 0.9
+        assert run["seconds"] > 0
+        table[16:] = float("nan")  # the test part
+        tuned = scripts.accuracy.frozen_split([table], "random", 0, tuning=True)
+        assert tuned["num_samples"] == 4
+
+    def test_all_networks_and_each_alone_are_measured(self, scripts, monkeypatch):
+        table = images().flatten(1).half()
+        monkeypatch.setattr(
+            scripts.frozen,
+            "statistics_of_cells",
+            lambda networks=None, pretrained=True: ({f"net {pretrained}": table}, {"net": 1.0}),
+        )
+        runs = scripts.accuracy.measure(2)["runs"]
+        found = [(run["method"], run["split"], run["seed"]) for run in runs]
+        everything = scripts.accuracy.ALL
+        assert found == [
+            *((everything, split, seed) for split in ("random", "blocks") for seed in (0, 1)),
+            *((f"net {kind}", "random", seed) for kind in (True, False) for seed in (0, 1)),
+        ]
+
     @pytest.fixture
     def large_rest(self, scripts, monkeypatch):
-        from course_utils.backbones import imagenet_classifier
-
         monkeypatch.setattr(
             scripts.accuracy, "new_model", lambda _: imagenet_classifier("random", 0)
         )
@@ -146,11 +184,98 @@ class TestAccuracy:
         assert outputs.dtype == torch.float32
 
 
+class TestFrozen:
+    @pytest.fixture
+    def backbone(self):
+        return imagenet_classifier("random", 0).backbone
+
+    @pytest.fixture
+    def cells(self):
+        return torch.rand(3, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+
+    def test_statistics_are_those_behind_the_spatial_filters(self, scripts, backbone, cells):
+        found = []
+        for stage in backbone.body.blocks[3:5]:
+            for block in stage:
+                block.bn2.register_forward_hook(lambda _, inputs, out: found.append(out))
+        backbone.eval()(cells)
+        expected = [
+            part
+            for out in found
+            for part in (out.mean((2, 3)), out.std((2, 3), correction=0), out.amax((2, 3)))
+        ]
+        assert len(found) == 6
+        statistics = scripts.frozen.channel_statistics(backbone, cells, 1)
+        assert statistics.dtype == torch.float16
+        torch.testing.assert_close(statistics.float(), torch.cat(expected, 1), atol=2e-3, rtol=2e-3)
+
+    def test_second_view_is_upside_down_and_mirrored(self, scripts, backbone, cells):
+        one, other, both = (
+            scripts.frozen.channel_statistics(backbone, shown, views).float()
+            for shown, views in ((cells, 1), (cells.flip(2, 3), 1), (cells, 2))
+        )
+        torch.testing.assert_close(both, (one + other) / 2, atol=2e-3, rtol=2e-3)
+        assert not one.equal(other)
+
+    @pytest.mark.parametrize("pretrained", [True, False])
+    def test_all_cells_are_read_in_their_order(self, scripts, monkeypatch, pretrained):
+        monkeypatch.setattr(scripts.frozen, "NUM_CELLS", 5)
+        monkeypatch.setattr(scripts.frozen, "AT_ONCE", 2)
+        monkeypatch.setattr(
+            scripts.frozen, "solar_cell_images", lambda size, rows: torch.ones(len(rows), 1) * size
+        )
+        monkeypatch.setattr(
+            scripts.frozen, "channel_statistics", lambda backbone, shown, views: shown * views
+        )
+        networks = (("EfficientNet-Lite0", 30, 1), ("EfficientNet-Lite0", 20, 2))
+        tables, seconds = scripts.frozen.statistics_of_cells(networks, pretrained=pretrained)
+        name = "EfficientNet-Lite0, {} px" + ("" if pretrained else ", random weights")
+        assert {key: table.tolist() for key, table in tables.items()} == {
+            name.format(30): [[30.0]] * 5,
+            name.format(20): [[40.0]] * 5,
+        }
+        assert all(value > 0 for value in seconds.values())
+
+    def test_kernel_is_the_mean_of_gaussians_in_units_of_the_training_rows(self, scripts):
+        one = torch.tensor([[0.0], [2.0], [4.0]])  # rows 0 and 1: standard deviation sqrt(2)
+        other = torch.tensor([[0.0, 0.0], [2.0, 2.0], [0.0, 0.0]])
+        found = scripts.frozen.kernel([one, other], torch.tensor([0, 1]))
+        e = math.exp
+        # squared distances 2 and 8, divided by one feature; 4 and 0, divided by two
+        expected = [
+            [1, e(-2), (e(-8) + 1) / 2],
+            [e(-2), 1, e(-2)],
+            [(e(-8) + 1) / 2, e(-2), 1],
+        ]
+        torch.testing.assert_close(found, torch.tensor(expected))
+
+    def test_pairs_that_agree_give_back_the_probabilities(self, scripts):
+        wanted = torch.tensor([[0.1, 0.2, 0.3, 0.4], [0.7, 0.1, 0.1, 0.1]], dtype=torch.float64)
+        pairs = wanted[:, :, None] / (wanted[:, :, None] + wanted[:, None])
+        torch.testing.assert_close(scripts.frozen.coupled(pairs), wanted)
+
+    def test_answers_are_those_of_libsvm(self, scripts):
+        generator = torch.Generator().manual_seed(0)
+        levels = torch.arange(400) % 4
+        points = torch.randn(400, 2, generator=generator) + 1.5 * levels[:, None]
+        alike = scripts.frozen.kernel([points], torch.arange(400))
+        train, asked = torch.arange(300), torch.arange(300, 400)
+        found = scripts.frozen.answers(alike, train, levels[train], asked).exp()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # scikit-learn gives this way up
+            machine = SVC(C=3, kernel="precomputed", probability=True, random_state=0)
+            machine.fit(alike[:300, :300].numpy(), levels[train].numpy())
+        expected = torch.from_numpy(machine.predict_proba(alike[300:, :300].numpy())).float()
+        torch.testing.assert_close(found.sum(1), torch.ones(100))
+        assert (found - expected).abs().mean() < 0.02  # the folds of Platt's sigmoid differ
+        assert (found.argmax(1) == levels[asked]).float().mean() > 0.6
+
+
 class TestSpeed:
     def test_without_the_cache_it_learns_as_well(self, scripts):
         recipe = scripts.accuracy.Recipe(after="stage1", num_epochs=30)
         train, measured = scripts.accuracy.parts_of(small_task(), tuning=False)
-        found = scripts.speed.recipe_without_cache(recipe, train, measured)
+        found = scripts.speed.fine_tuned_without_cache(recipe, train, measured)
         assert found["weighted_accuracy"] == 1
         assert found["epochs"] == 30
         assert found["seconds"] > 0
@@ -159,14 +284,13 @@ class TestSpeed:
     def test_the_tutorial_stops_at_the_goal(self, scripts, monkeypatch, goal, reached):
         monkeypatch.setattr(scripts.speed, "TUTORIAL_EPOCHS", 2)
         train, measured = scripts.accuracy.parts_of(small_task(), tuning=True)
-        found = scripts.speed.tutorial(scripts.accuracy.Recipe(), train, measured, goal)
+        found = scripts.speed.tutorial(train, measured, goal, limit=1000)
         assert found["reached"] == reached
         assert found["epochs"] == (1 if reached else 2)
 
-    def test_the_tutorial_gives_up_after_its_time(self, scripts, monkeypatch):
-        monkeypatch.setattr(scripts.speed, "LIMIT", 0)
+    def test_the_tutorial_gives_up_after_its_time(self, scripts):
         train, measured = scripts.accuracy.parts_of(small_task(), tuning=True)
-        found = scripts.speed.tutorial(scripts.accuracy.Recipe(), train, measured, goal=1.1)
+        found = scripts.speed.tutorial(train, measured, goal=1.1, limit=0)
         assert (found["reached"], found["epochs"]) == (False, 1)
 
     def test_the_tutorial_moves_all_layers(self, scripts, monkeypatch):
@@ -176,7 +300,7 @@ class TestSpeed:
             scripts.speed, "new_model", lambda seed: kept.append(model_of_levels(seed)) or kept[0]
         )
         train, measured = scripts.accuracy.parts_of(small_task(), tuning=True)
-        scripts.speed.tutorial(scripts.accuracy.Recipe(), train, measured, goal=1.1)
+        scripts.speed.tutorial(train, measured, goal=1.1, limit=1000)
         for before, after in zip(
             model_of_levels(0).parameters(), kept[0].parameters(), strict=True
         ):
@@ -243,8 +367,6 @@ class TestLayers:
         )
 
     def test_held_statistics_stay_while_all_weights_learn(self, scripts, monkeypatch):
-        from course_utils.backbones import imagenet_classifier
-
         monkeypatch.setattr(scripts.layers, "new_model", lambda _: imagenet_classifier("random", 0))
         model = scripts.layers.statistics_held(small_task(), 0).train()
         assert all(weight.requires_grad for weight in model.parameters())
@@ -257,31 +379,28 @@ class TestTables:
     def test_published_numbers_and_ours_stand_in_one_table(self, scripts):
         values = {"accuracy": 0.8, "f1": 0.7, "auc": 0.9}
         runs = [
-            {"split": "random", "weighted_accuracy": 0.85, **values},
-            {"split": "random", "weighted_accuracy": 0.87, **values},
-            {"split": "blocks", "weighted_accuracy": 0.80, **values},
+            {"split": "random", "weighted_accuracy": 0.85, "method": "net", **values},
+            {"split": "random", "weighted_accuracy": 0.87, "method": "net", **values},
+            {"split": "blocks", "weighted_accuracy": 0.80, "method": "net", **values},
         ]
-        lines = scripts.tables.accuracy_table(
-            {"recipe": {"architecture": "Net"}, "runs": runs}
-        ).splitlines()
+        lines = scripts.tables.accuracy_table({"runs": runs}).splitlines()
         assert lines[0] == "| method | splits | weighted accuracy | accuracy | f1 | auc |"
         assert "0.884" in lines[3]
         # t of one degree of freedom is 12.706, and the standard error of the two is 0.01
-        assert lines[4].startswith("| Net, ours | 2 random | 0.860 [0.733, 0.987] |")
+        assert lines[4].startswith("| net | 2 random | 0.860 [0.733, 0.987] |")
         assert len(lines) == 5  # one split has no interval
         assert len({line.count("|") for line in lines}) == 1
 
     def test_a_way_that_gave_up_is_at_least_so_many_times_slower(self, scripts):
         report = {
-            "seconds_to_read_images": 9.0,
-            "recipe": {"seconds": 100.0, "epochs": 12, "weighted_accuracy": 0.88},
+            "recipe": {"seconds": 100.0, "epochs": None, "weighted_accuracy": 0.88},
             "tutorial": {
                 "seconds": 650.0, "epochs": 25, "best_weighted_accuracy": 0.8, "reached": False
             },
             "machine": {},
         }  # fmt: skip
         lines = scripts.tables.speed_table(report).splitlines()
-        assert lines[2] == "| recipe | 12 | 100 | 1.0 | 0.880 |"
+        assert lines[2] == "| recipe | – | 100 | 1.0 | 0.880 |"
         assert lines[3] == "| tutorial | 25 | 650 | more than 6.5: not reached | 0.800 |"
         assert len(lines) == 4
 

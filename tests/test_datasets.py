@@ -276,6 +276,10 @@ class TestSolarCellImages:
         assert images.shape == (2624, 1, SIZE, SIZE)
         assert torch.equal(images[cells.test.indices], cells.test.inputs)
 
+    def test_some_rows_are_those_of_all(self):
+        rows = torch.tensor([2623, 0, 7])
+        assert solar_cell_images(SIZE, rows=rows).equal(solar_cell_images(SIZE)[rows])
+
     def test_values_go_from_0_to_1(self):
         images = solar_cell_images(SIZE)
         assert 0 <= images.min() and images.max() <= 1

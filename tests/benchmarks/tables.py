@@ -15,12 +15,13 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
 def accuracy_table(report: dict) -> str:
     """Compare ours with what is published: mean [95 % interval] over the splits of each kind."""
     rows = [[name, "1 random", f"{value:.3f}", "–", "–", "–"] for name, value in PUBLISHED.items()]
-    for split in ("random", "blocks"):
-        runs = [run for run in report["runs"] if run["split"] == split]
+    groups = {}
+    for run in report["runs"]:
+        groups.setdefault((run["method"], run["split"]), []).append(run)
+    for (method, split), runs in groups.items():
         if len(runs) > 1:  # one split has no interval
             cells = [str(estimate(run[name] for run in runs)) for name in MEASURES]
-            name = f"{report['recipe']['architecture']}, ours"
-            rows.append([name, f"{len(runs)} {split}", *cells])
+            rows.append([method, f"{len(runs)} {split}", *cells])
     return markdown(["method", "splits", *(name.replace("_", " ") for name in MEASURES)], rows)
 
 
@@ -34,7 +35,8 @@ def speed_table(report: dict) -> str:
             ratio = f"{run['seconds'] / fastest:.1f}"
             if not run.get("reached", True):
                 ratio = f"more than {ratio}: not reached"
-            rows.append([name, str(run["epochs"]), f"{run['seconds']:.0f}", ratio, f"{best:.3f}"])
+            epochs = str(run["epochs"] or "–")
+            rows.append([name, epochs, f"{run['seconds']:.0f}", ratio, f"{best:.3f}"])
     header = ["way", "epochs", "seconds", "times the recipe", "weighted accuracy"]
     return markdown(header, rows)
 
