@@ -186,32 +186,32 @@ class TestAccuracy:
 
 class TestFrozen:
     @pytest.fixture
-    def backbone(self):
-        return imagenet_classifier("random", 0).backbone
+    def network(self):
+        return imagenet_classifier("random", 0)
 
     @pytest.fixture
     def cells(self):
         return torch.rand(3, 1, 64, 64, generator=torch.Generator().manual_seed(0))
 
-    def test_statistics_are_those_behind_the_spatial_filters(self, scripts, backbone, cells):
+    def test_statistics_are_those_behind_the_spatial_filters(self, scripts, network, cells):
         found = []
-        for stage in backbone.body.blocks[3:5]:
+        for stage in network.backbone.body.blocks[3:5]:
             for block in stage:
                 block.bn2.register_forward_hook(lambda _, inputs, out: found.append(out))
-        backbone.eval()(cells)
+        network.backbone.eval()(cells)
         expected = [
             part
             for out in found
             for part in (out.mean((2, 3)), out.std((2, 3), correction=0), out.amax((2, 3)))
         ]
         assert len(found) == 6
-        statistics = scripts.frozen.channel_statistics(backbone, cells, 1)
+        statistics = scripts.frozen.channel_statistics(network, cells, 1)
         assert statistics.dtype == torch.float16
         torch.testing.assert_close(statistics.float(), torch.cat(expected, 1), atol=2e-3, rtol=2e-3)
 
-    def test_second_view_is_upside_down_and_mirrored(self, scripts, backbone, cells):
+    def test_second_view_is_upside_down_and_mirrored(self, scripts, network, cells):
         one, other, both = (
-            scripts.frozen.channel_statistics(backbone, shown, views).float()
+            scripts.frozen.channel_statistics(network, shown, views).float()
             for shown, views in ((cells, 1), (cells.flip(2, 3), 1), (cells, 2))
         )
         torch.testing.assert_close(both, (one + other) / 2, atol=2e-3, rtol=2e-3)
@@ -225,7 +225,7 @@ class TestFrozen:
             scripts.frozen, "solar_cell_images", lambda size, rows: torch.ones(len(rows), 1) * size
         )
         monkeypatch.setattr(
-            scripts.frozen, "channel_statistics", lambda backbone, shown, views: shown * views
+            scripts.frozen, "channel_statistics", lambda network, shown, views: shown * views
         )
         networks = (("EfficientNet-Lite0", 30, 1), ("EfficientNet-Lite0", 20, 2))
         tables, seconds = scripts.frozen.statistics_of_cells(networks, pretrained=pretrained)

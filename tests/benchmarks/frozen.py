@@ -13,11 +13,11 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import SVC
 from torch import Tensor
 
-from course_utils.backbones import Backbone, imagenet_classifier
+from course_utils.backbones import Classifier, imagenet_classifier
 from course_utils.batches import forward_batches
 from course_utils.datasets import solar_cell_images
 from course_utils.environment import device, progress_bar
-from course_utils.stages import folded, stages
+from course_utils.stages import cut_after, folded
 
 # architecture, image size in pixels, views; the largest images first, when memory is still free
 NETWORKS = (
@@ -33,12 +33,12 @@ SHUFFLED = StratifiedKFold(5, shuffle=True, random_state=0)
 BORDER = 3.0  # C of the support vector machine: how much a cell on the wrong side costs
 
 
-def channel_statistics(backbone: Backbone, images: Tensor, num_views: int = 2) -> Tensor:
+def channel_statistics(model: Classifier, images: Tensor, num_views: int = 2) -> Tensor:
     """Sum up each channel behind the spatial filters of all blocks of stages 4 and 5.
 
     Parameters
     ----------
-    backbone : Backbone
+    model : Classifier
         An EfficientNet. It stays as it is.
     images : torch.Tensor of shape (N, 1, H, W), float32
         Grey values from 0 to 1.
@@ -50,29 +50,21 @@ def channel_statistics(backbone: Backbone, images: Tensor, num_views: int = 2) -
     torch.Tensor of shape (N, D), float16
         Mean, standard deviation and maximum over height and width of D / 3 channels.
     """
+    beginning = folded(cut_after(model, SUMMED_UP[-1])[0]).to(device())
     found = []
-    parts = {name: folded(part).to(device()) for name, part in stages(backbone).items()}
     for name in SUMMED_UP:
-        for block in parts[name][0]:  # its spatial filters end with bn2
+        for block in getattr(beginning, name)[0]:  # its spatial filters end with bn2
             block.bn2.register_forward_hook(lambda _, inputs, out: found.append(_summed_up(out)))
     rows = []
     with torch.inference_mode():
         for batch in progress_bar(forward_batches(images), "channel statistics", unit="batch"):
-            views = [batch, batch.flip(2, 3)][:num_views]
-            rows.append(torch.stack([_run(backbone, parts, view, found) for view in views]).mean(0))
+            views = []
+            for view in [batch, batch.flip(2, 3)][:num_views]:
+                found.clear()
+                beginning(view.to(device()))
+                views.append(torch.cat(found, 1).cpu())
+            rows.append(torch.stack(views).mean(0))
     return torch.cat([row.half() for row in rows])
-
-
-def _run(backbone: Backbone, parts: dict, images: Tensor, found: list) -> Tensor:
-    """Run the stages up to the last one that is summed up; return what the hooks have found."""
-    found.clear()
-    outputs = backbone.preprocessing(images).contiguous(memory_format=torch.channels_last)
-    outputs = outputs.to(device())
-    for name, part in parts.items():
-        outputs = part(outputs)
-        if name == SUMMED_UP[-1]:
-            break
-    return torch.cat(found, 1).cpu()
 
 
 def _summed_up(outputs: Tensor) -> Tensor:
@@ -91,12 +83,12 @@ def statistics_of_cells(
     for architecture, size, num_views in networks:
         start = time.perf_counter()
         weights, seed = ("imagenet", None) if pretrained else ("random", 0)
-        backbone = imagenet_classifier(weights, seed, architecture=architecture).backbone
+        model = imagenet_classifier(weights, seed, architecture=architecture)
         name = f"{architecture}, {size} px" + ("" if pretrained else ", random weights")
         parts = torch.arange(NUM_CELLS).split(AT_ONCE)
         tables[name] = torch.cat(
             [
-                channel_statistics(backbone, solar_cell_images(size, rows=part), num_views)
+                channel_statistics(model, solar_cell_images(size, rows=part), num_views)
                 for part in parts
             ]
         )
