@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from sklearn.feature_selection import f_classif
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import SVC
-from toys import one_thread  # noqa: F401, a fixture
+from toys import full_precision, one_thread  # noqa: F401, fixtures
 
 from course_utils.backbones import imagenet_classifier, small_cnn
 from course_utils.prefix import eight_views, flipped_views
@@ -23,6 +24,7 @@ FOLDER = Path(__file__).parent / "benchmarks"
 NAMES = (
     "frozen",
     "accuracy",
+    "fine_tuning",
     "random_views",
     "speed",
     "extraction",
@@ -37,9 +39,10 @@ def scripts(monkeypatch):
     """Return the scripts as modules, with a small network and few random images."""
     monkeypatch.syspath_prepend(str(FOLDER))
     modules = Namespace(**{name: importlib.import_module(name) for name in NAMES})
-    for module in (modules.accuracy, modules.speed, modules.layers):
+    for module in (modules.fine_tuning, modules.speed, modules.layers):
         own = new_model if module is modules.layers else model_of_levels
         monkeypatch.setattr(module, "new_model", own)
+    for module in (modules.accuracy, modules.fine_tuning, modules.layers):
         monkeypatch.setattr(module, "load_solar_cells", lambda **_: small_task())
     monkeypatch.setattr(modules.layers, "solar_cell_images", lambda size: images())
     few = StratifiedKFold(2, shuffle=True, random_state=0)  # of each level there are two or three
@@ -76,9 +79,9 @@ def images():
 
 
 class TestAccuracy:
-    def test_when_not_tuning_both_first_parts_are_learned(self, scripts):
+    def test_both_first_parts_are_learned(self, scripts):
         task = small_task()
-        train, measured = scripts.accuracy.parts_of(task, tuning=False)
+        train, measured = scripts.accuracy.parts_of(task)
         assert train.indices.tolist() == list(range(16))
         assert train.inputs.equal(images()[:16])
         assert train.weights.equal(torch.cat([task.train.weights, task.validation.weights]))
@@ -103,17 +106,74 @@ class TestAccuracy:
         torch.testing.assert_close(logits.exp(), torch.tensor([earned]))
         assert logits.argmax(1).item() == answer
 
-    @pytest.mark.parametrize(("tuning", "number"), [(True, 4), (False, 8)])
-    def test_it_learns_and_tuning_never_looks_at_the_test_part(
-        self, scripts, monkeypatch, tuning, number
+    def test_a_kernel_machine_learns_from_tables(self, scripts):
+        way = scripts.accuracy.Way([images().flatten(1).half()])
+        found = scripts.accuracy.learned(way, *scripts.accuracy.parts_of(small_task()))
+        assert found["num_samples"] == 8
+        assert found["weighted_accuracy"] > 0.9
+        assert found["seconds"] > 0
+
+    def test_cases_are_all_splits_and_what_is_measured_is_their_test_part(
+        self, scripts, monkeypatch
     ):
-        task = small_task()
-        if tuning:
-            task.test.inputs.fill_(float("nan"))  # looking at a test image would show
-        monkeypatch.setattr(scripts.accuracy, "load_solar_cells", lambda **_: task)
-        recipe = scripts.accuracy.Recipe(after="stage1", num_epochs=30)
-        run = scripts.accuracy.run_split(recipe, "random", 0, tuning=tuning)
-        assert run["num_samples"] == number
+        asked = []
+        monkeypatch.setattr(
+            scripts.accuracy,
+            "load_solar_cells",
+            lambda **arguments: asked.append(arguments) or small_task(),
+        )
+        names, train, measured = zip(*scripts.accuracy.cases(2, only_random=False), strict=True)
+        expected = [(split, seed) for split in ("random", "blocks") for seed in (0, 1)]
+        assert [(name["split"], name["seed"]) for name in names] == expected
+        assert [(one["split"], one["split_seed"]) for one in asked] == expected
+        assert train[0].indices.tolist() == list(range(16))
+        assert measured[0].indices.tolist() == list(range(16, 24))
+        assert len(scripts.accuracy.cases(2, only_random=True)) == 2
+
+    def test_folds_measure_each_cell_once_and_never_the_test_part(self, scripts):
+        folds = scripts.accuracy.folds()
+        assert len(folds) == 8
+        measured = torch.cat([part.indices for _, _, part in folds])
+        assert measured.sort().values.tolist() == list(range(16))
+        for _, train, part in folds:
+            assert sorted([*train.indices.tolist(), *part.indices.tolist()]) == list(range(16))
+
+    @pytest.mark.parametrize("tuning", [False, True])
+    def test_the_recipe_and_each_change_of_it_are_measured(self, scripts, monkeypatch, tuning):
+        monkeypatch.setattr(
+            scripts.frozen,
+            "table_of_cells",
+            lambda name, summary="max", *, pretrained=True: (
+                f"{name[-5:]} {summary} {pretrained}",
+                1.0,
+            ),
+        )
+        learned = []
+        monkeypatch.setattr(
+            scripts.accuracy,
+            "learned",
+            lambda way, train, measured: learned.append((way.tables, way.weigh)) or {},
+        )
+        report = scripts.accuracy.measure(2, tuning=tuning)
+        both = ["Lite2 max True", "Lite0 max True"]
+        others = [
+            (both, False),
+            *(([table], True) for table in (*both, "Lite0 mean True", "Lite0 max False")),
+        ]
+        first, each = (8, 8) if tuning else (4, 2)
+        assert learned == [(both, True)] * first + [way for way in others for _ in range(each)]
+        assert [run["method"] for run in report["runs"]].count(report["recipe"]) == first
+        assert {run["split"] for run in report["runs"]} == (
+            {"fold"} if tuning else {"random", "blocks"}
+        )
+        assert report["seconds_of_networks"] == dict.fromkeys(scripts.frozen.NETWORKS, 1.0)
+
+
+class TestFineTuning:
+    def test_fine_tuning_learns_and_is_measured_on_the_test_part(self, scripts):
+        settings = scripts.fine_tuning.FineTuning(after="stage1", num_epochs=30)
+        run = scripts.fine_tuning.run_split(settings, "random", 0)
+        assert run["num_samples"] == 8
         assert run["weighted_accuracy"] == 1
         assert (run["split"], run["seed"]) == ("random", 0)
         assert run["seconds"] > run["seconds_to_store"] + run["seconds_to_train"] > 0
@@ -121,7 +181,7 @@ class TestAccuracy:
     def test_four_different_views_of_each_image_are_drawn(self, scripts):
         shown = torch.rand(60, 1, 3, 3, generator=torch.Generator().manual_seed(0))
         torch.manual_seed(0)
-        drawn = torch.stack(scripts.accuracy.four_of_eight(shown), 1)
+        drawn = torch.stack(scripts.fine_tuning.four_of_eight(shown), 1)
         every = torch.stack(eight_views(shown), 1)
         found = (drawn[:, :, None] == every[:, None]).all(dim=(3, 4, 5)).sum(1)  # image, view
         assert drawn.shape == (60, 4, 1, 3, 3)
@@ -129,37 +189,12 @@ class TestAccuracy:
         assert (found.sum(1) == 4).all()
         assert found.sum(0).min() > 15  # 30 are expected of each view
 
-    def test_frozen_split_learns_from_tables_and_tuning_spares_the_test_part(self, scripts):
-        table = images().flatten(1).half()
-        run = scripts.accuracy.frozen_split([table], "random", 0)
-        assert (run["split"], run["seed"], run["num_samples"]) == ("random", 0, 8)
-        assert run["weighted_accuracy"] > 0.9
-        assert run["seconds"] > 0
-        table[16:] = float("nan")  # the test part
-        tuned = scripts.accuracy.frozen_split([table], "random", 0, tuning=True)
-        assert tuned["num_samples"] == 4
-
-    def test_all_networks_and_each_alone_are_measured(self, scripts, monkeypatch):
-        table = images().flatten(1).half()
-        monkeypatch.setattr(
-            scripts.frozen,
-            "statistics_of_cells",
-            lambda networks=None, pretrained=True: ({f"net {pretrained}": table}, {"net": 1.0}),
-        )
-        runs = scripts.accuracy.measure(2)["runs"]
-        found = [(run["method"], run["split"], run["seed"]) for run in runs]
-        everything = scripts.accuracy.ALL
-        assert found == [
-            *((everything, split, seed) for split in ("random", "blocks") for seed in (0, 1)),
-            *((f"net {kind}", "random", seed) for kind in (True, False) for seed in (0, 1)),
-        ]
-
     @pytest.fixture
     def large_rest(self, scripts, monkeypatch):
         monkeypatch.setattr(
-            scripts.accuracy, "new_model", lambda _: imagenet_classifier("random", 0)
+            scripts.fine_tuning, "new_model", lambda _: imagenet_classifier("random", 0)
         )
-        return scripts.accuracy.new_prefix(scripts.accuracy.Recipe(), 0).rest
+        return scripts.fine_tuning.new_prefix(scripts.fine_tuning.FineTuning(), 0).rest
 
     def test_filters_of_one_channel_are_frozen_and_others_move(self, large_rest):
         convolutions = [part for part in large_rest.modules() if isinstance(part, torch.nn.Conv2d)]
@@ -168,10 +203,10 @@ class TestAccuracy:
         assert (frozen, moving) == ({True}, {False})
 
     @pytest.mark.parametrize("has_bfloat16", [True, False])
-    def test_half_of_the_digits_are_kept_except_in_filters_of_one_channel(
+    def test_a_third_of_the_digits_is_kept_except_in_filters_of_one_channel(
         self, scripts, monkeypatch, large_rest, has_bfloat16
     ):
-        monkeypatch.setattr(scripts.accuracy, "has_bfloat16", lambda: has_bfloat16)
+        monkeypatch.setattr(scripts.fine_tuning, "has_bfloat16", lambda: has_bfloat16)
         found = {}
         for part in large_rest.modules():
             if isinstance(part, torch.nn.Conv2d):
@@ -193,53 +228,92 @@ class TestFrozen:
     def cells(self):
         return torch.rand(3, 1, 64, 64, generator=torch.Generator().manual_seed(0))
 
-    def test_statistics_are_those_behind_the_spatial_filters(self, scripts, network, cells):
-        found = []
-        for stage in network.backbone.body.blocks[3:5]:
-            for block in stage:
-                block.bn2.register_forward_hook(lambda _, inputs, out: found.append(out))
-        network.backbone.eval()(cells)
-        expected = [
-            part
-            for out in found
-            for part in (out.mean((2, 3)), out.std((2, 3), correction=0), out.amax((2, 3)))
-        ]
-        assert len(found) == 6
-        statistics = scripts.frozen.channel_statistics(network, cells, 1)
-        assert statistics.dtype == torch.float16
-        torch.testing.assert_close(statistics.float(), torch.cat(expected, 1), atol=2e-3, rtol=2e-3)
+    @pytest.fixture
+    def filtered(self, network, cells):
+        """Return what the filters say of a view, channel by channel, from the network itself."""
+        blocks = [block for stage in network.backbone.body.blocks[3:5] for block in stage]
+        pairs = [pair for b in blocks for pair in ((b.conv_pw, b.bn1), (b.conv_dw, b.bn2))]
+        following = network.backbone.body.blocks[5][0]
+        found, hooks = [], []
+        for layer, norm in [*pairs, (following.conv_pw, following.bn1)]:
+            hooks.append(
+                layer.register_forward_hook(
+                    lambda _, inputs, outputs, norm=norm: found.append(
+                        torch.nn.functional.batch_norm(
+                            outputs, norm.running_mean, norm.running_var, norm.weight, norm.bias,
+                            eps=norm.eps,
+                        )
+                    )
+                )
+            )  # fmt: skip
+        network.backbone.eval()
+        with torch.no_grad():
+            for view in (cells, cells.flip(2, 3)):
+                network.backbone(view)
+        for hook in hooks:
+            hook.remove()
+        assert len(found) == 2 * 13
+        return found[:13], found[13:]
 
-    def test_second_view_is_upside_down_and_mirrored(self, scripts, network, cells):
-        one, other, both = (
-            scripts.frozen.channel_statistics(network, shown, views).float()
-            for shown, views in ((cells, 1), (cells.flip(2, 3), 1), (cells, 2))
-        )
-        torch.testing.assert_close(both, (one + other) / 2, atol=2e-3, rtol=2e-3)
-        assert not one.equal(other)
+    @pytest.mark.usefixtures("full_precision")
+    def test_maxima_are_taken_before_relu_over_places_and_views(
+        self, scripts, network, cells, filtered
+    ):
+        first, second = (torch.cat([out.amax((2, 3)) for out in view], 1) for view in filtered)
+        with torch.inference_mode():
+            found = scripts.frozen.Middle(network)(cells).cpu()
+        torch.testing.assert_close(found, first.maximum(second), atol=1e-4, rtol=1e-4)
+        assert not first.equal(second)
+        assert found.min() < 0  # no ReLU
+
+    @pytest.mark.usefixtures("full_precision")
+    def test_means_are_those_behind_relu6(self, scripts, network, cells, filtered):
+        views = [
+            torch.cat([torch.nn.functional.relu6(out).mean((2, 3)) for out in view], 1)
+            for view in filtered
+        ]
+        with torch.inference_mode():
+            found = scripts.frozen.Middle(network, "mean")(cells).cpu()
+        torch.testing.assert_close(found, (views[0] + views[1]) / 2, atol=1e-4, rtol=1e-4)
 
     @pytest.mark.parametrize("pretrained", [True, False])
     def test_all_cells_are_read_in_their_order(self, scripts, monkeypatch, pretrained):
         monkeypatch.setattr(scripts.frozen, "NUM_CELLS", 5)
         monkeypatch.setattr(scripts.frozen, "AT_ONCE", 2)
         monkeypatch.setattr(
-            scripts.frozen, "solar_cell_images", lambda size, rows: torch.ones(len(rows), 1) * size
+            scripts.frozen, "solar_cell_images", lambda size, rows: rows.view(-1, 1).float() / size
+        )
+        asked = []
+        monkeypatch.setattr(
+            scripts.frozen,
+            "imagenet_classifier",
+            lambda *weights, architecture: asked.append((*weights, architecture)),
         )
         monkeypatch.setattr(
-            scripts.frozen, "channel_statistics", lambda network, shown, views: shown * views
+            scripts.frozen, "Middle", lambda model, summary: lambda shown: shown * len(summary)
         )
-        networks = (("EfficientNet-Lite0", 30, 1), ("EfficientNet-Lite0", 20, 2))
-        tables, seconds = scripts.frozen.statistics_of_cells(networks, pretrained=pretrained)
-        name = "EfficientNet-Lite0, {} px" + ("" if pretrained else ", random weights")
-        assert {key: table.tolist() for key, table in tables.items()} == {
-            name.format(30): [[30.0]] * 5,
-            name.format(20): [[40.0]] * 5,
-        }
-        assert all(value > 0 for value in seconds.values())
+        table, seconds = scripts.frozen.table_of_cells("Net", "mean", pretrained=pretrained)
+        expected = torch.arange(5).view(5, 1) / scripts.frozen.SIZE * len("mean")
+        torch.testing.assert_close(table, expected.half())
+        assert asked == [(*(("imagenet", None) if pretrained else ("random", 0)), "Net")]
+        assert seconds > 0
+
+    def test_separation_is_the_f_statistic_but_for_the_degrees_of_freedom(self, scripts):
+        levels = torch.arange(30) % 3
+        features = torch.randn(30, 4, generator=torch.Generator().manual_seed(0))
+        features[:, 1] += levels
+        found = scripts.frozen.separation(features, levels)
+        expected, _ = f_classif(features.numpy(), levels.numpy())
+        torch.testing.assert_close(found * (30 - 3) / (3 - 1), torch.from_numpy(expected).float())
+        assert found.argmax() == 1
+        constant = torch.ones(30, 1)
+        assert scripts.frozen.separation(constant, levels).tolist() == [0]
 
     def test_kernel_is_the_mean_of_gaussians_in_units_of_the_training_rows(self, scripts):
         one = torch.tensor([[0.0], [2.0], [4.0]])  # rows 0 and 1: standard deviation sqrt(2)
         other = torch.tensor([[0.0, 0.0], [2.0, 2.0], [0.0, 0.0]])
-        found = scripts.frozen.kernel([one, other], torch.tensor([0, 1]))
+        train = torch.tensor([0, 1])
+        found = scripts.frozen.kernel([one, other], train, train, weigh=False)
         e = math.exp
         # squared distances 2 and 8, divided by one feature; 4 and 0, divided by two
         expected = [
@@ -248,6 +322,18 @@ class TestFrozen:
             [(e(-8) + 1) / 2, e(-2), 1],
         ]
         torch.testing.assert_close(found, torch.tensor(expected))
+
+    def test_features_count_by_their_separation_in_the_training_rows(self, scripts):
+        # of the first four rows the first feature separates the levels: 4 between, 1 within
+        table = torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, 0.0], [3.0, 1.0], [2.0, 5.0]])
+        train, levels = torch.arange(4), torch.tensor([0, 0, 1, 1])
+        weights = scripts.frozen.separation(table[train], levels)
+        assert weights.tolist() == [4.0, 0.0]
+        found = scripts.frozen.kernel([table], train, levels)
+        variance = 5 / 3  # of 0, 1, 2, 3
+        rows = table[:, 0]
+        expected = torch.exp(-((rows[:, None] - rows) ** 2) / variance)  # the second counts nothing
+        torch.testing.assert_close(found, expected)
 
     def test_pairs_that_agree_give_back_the_probabilities(self, scripts):
         wanted = torch.tensor([[0.1, 0.2, 0.3, 0.4], [0.7, 0.1, 0.1, 0.1]], dtype=torch.float64)
@@ -258,7 +344,7 @@ class TestFrozen:
         generator = torch.Generator().manual_seed(0)
         levels = torch.arange(400) % 4
         points = torch.randn(400, 2, generator=generator) + 1.5 * levels[:, None]
-        alike = scripts.frozen.kernel([points], torch.arange(400))
+        alike = scripts.frozen.kernel([points], torch.arange(400), levels, weigh=False)
         train, asked = torch.arange(300), torch.arange(300, 400)
         found = scripts.frozen.answers(alike, train, levels[train], asked).exp()
         with warnings.catch_warnings():
@@ -273,9 +359,9 @@ class TestFrozen:
 
 class TestSpeed:
     def test_without_the_cache_it_learns_as_well(self, scripts):
-        recipe = scripts.accuracy.Recipe(after="stage1", num_epochs=30)
-        train, measured = scripts.accuracy.parts_of(small_task(), tuning=False)
-        found = scripts.speed.fine_tuned_without_cache(recipe, train, measured)
+        settings = scripts.fine_tuning.FineTuning(after="stage1", num_epochs=30)
+        train, measured = scripts.accuracy.parts_of(small_task())
+        found = scripts.speed.fine_tuned_without_cache(settings, train, measured)
         assert found["weighted_accuracy"] == 1
         assert found["epochs"] == 30
         assert found["seconds"] > 0
@@ -283,13 +369,13 @@ class TestSpeed:
     @pytest.mark.parametrize(("goal", "reached"), [(0.0, True), (1.1, False)])
     def test_the_tutorial_stops_at_the_goal(self, scripts, monkeypatch, goal, reached):
         monkeypatch.setattr(scripts.speed, "TUTORIAL_EPOCHS", 2)
-        train, measured = scripts.accuracy.parts_of(small_task(), tuning=True)
+        train, measured = scripts.accuracy.parts_of(small_task())
         found = scripts.speed.tutorial(train, measured, goal, limit=1000)
         assert found["reached"] == reached
         assert found["epochs"] == (1 if reached else 2)
 
     def test_the_tutorial_gives_up_after_its_time(self, scripts):
-        train, measured = scripts.accuracy.parts_of(small_task(), tuning=True)
+        train, measured = scripts.accuracy.parts_of(small_task())
         found = scripts.speed.tutorial(train, measured, goal=1.1, limit=0)
         assert (found["reached"], found["epochs"]) == (False, 1)
 
@@ -299,7 +385,7 @@ class TestSpeed:
         monkeypatch.setattr(
             scripts.speed, "new_model", lambda seed: kept.append(model_of_levels(seed)) or kept[0]
         )
-        train, measured = scripts.accuracy.parts_of(small_task(), tuning=True)
+        train, measured = scripts.accuracy.parts_of(small_task())
         scripts.speed.tutorial(train, measured, goal=1.1, limit=1000)
         for before, after in zip(
             model_of_levels(0).parameters(), kept[0].parameters(), strict=True

@@ -6,6 +6,7 @@ import pytest
 import torch
 from text_toys import SENTENCES, tiny_gpt_backbone
 from torch import nn
+from toys import full_precision  # noqa: F401, a fixture
 
 from course_utils import batches
 from course_utils import features as module
@@ -302,6 +303,7 @@ class TestStageFeatures:
     @pytest.mark.parametrize(
         ("stage", "layer"), [("stem", "body.bn1"), ("stage3", "body.blocks.2"), ("last", None)]
     )
+    @pytest.mark.usefixtures("full_precision")
     def test_each_stage_agrees_with_its_layer_alone(self, stage, layer, efficientnet, images):
         small = images[:3, :, :8].repeat(1, 1, 4, 4)
         found = stage_features(efficientnet, small, use_cache=False)[stage]

@@ -437,7 +437,7 @@ class TestWhatATermIsShown:
         term, model = Watching(), Net()
         fit(model, make_samples(), CrossEntropy() + term, num_epochs=1, batch_size=30)
         (batch,) = term.seen
-        model_before = Net()
+        model_before = Net().to(batch.features.device)
         model_before.train()
         assert batch.features.shape == (30, 6)
         assert batch.features.requires_grad
@@ -449,7 +449,7 @@ class TestWhatATermIsShown:
         fit(Net(), some, CrossEntropy() + term, num_epochs=1, batch_size=30)
         (batch,) = term.seen
         assert sorted(batch.indices.tolist()) == list(range(5, 35))
-        assert batch.inputs.equal(samples.inputs[batch.indices])
+        assert batch.inputs.cpu().equal(samples.inputs[batch.indices.cpu()])
 
     def test_a_model_without_backbone_has_no_features(self):
         term = Watching()

@@ -18,6 +18,13 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture
+def full_precision():
+    """Keep a graphics card from rounding convolutions more coarsely than a processor does."""
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield
+
+
 def make_samples(number=30, num_classes=2, seed=0, weighted=False):
     """Classes that overlap, in four dimensions."""
     generator = torch.Generator().manual_seed(seed)

@@ -1,9 +1,8 @@
-"""How good are the recipes on solar cells? Five random splits and five by blocks of 60 files.
+"""How good is the recipe on solar cells? Five random splits and five by blocks of 60 files.
 
 The expert gave each cell one of four probabilities of a defect, p = 0, 1/3, 2/3 or 1. What
 learns here tells these four levels apart, and `decide` turns its answer into the one that the
-published measure asks for. Two recipes: a kernel machine on frozen networks (module `frozen`), and
-a fine-tuned network (`Recipe`).
+published measure asks for.
 """
 
 import time
@@ -11,71 +10,15 @@ from dataclasses import asdict, dataclass, replace
 
 import frozen
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from course_utils.backbones import Classifier, imagenet_classifier, replace_head
 from course_utils.datasets import load_solar_cells
-from course_utils.environment import seeded
-from course_utils.freezing import freeze
 from course_utils.metrics import compute_metrics
-from course_utils.objectives import CrossEntropy
-from course_utils.prefix import CachedPrefix, ViewsClassifier, eight_views
 from course_utils.tasks import Samples, Task
-from course_utils.training import fit, predict
 
-ALL = "three frozen networks together"
+RECIPE = "two frozen networks together"  # name of the recipe among all that is measured
+NUM_FOLDS = 8  # of the cross-validation by which all choices were made
 LEVELS = (0.0, 1 / 3, 2 / 3, 1.0)  # probability of a defect, from the expert
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is fine-tuned.
-
-    Parameters
-    ----------
-    architecture : str
-        Of `course_utils.backbones.imagenet_classifier`.
-    size : int
-        Height and width of the images, in pixels.
-    after : str
-        Last frozen stage.
-    num_epochs, batch_size : int
-        Of `course_utils.training.fit`.
-    backbone_rate, head_rate : float
-        Highest learning rate of Adam, with a one-cycle schedule.
-    label_smoothing : float
-        Of the cross-entropy.
-    """
-
-    architecture: str = "EfficientNet-Lite0"
-    size: int = 160
-    after: str = "stage3"
-    num_epochs: int = 10
-    batch_size: int = 32
-    backbone_rate: float = 5e-4
-    head_rate: float = 5e-3
-    label_smoothing: float = 0.05
-
-    @property
-    def settings(self) -> dict:
-        """Arguments of `course_utils.training.fit`."""
-        return {
-            "num_epochs": self.num_epochs,
-            "batch_size": self.batch_size,
-            "learning_rate": {"backbone": self.backbone_rate, "head": self.head_rate},
-            "schedule": "one_cycle",
-        }
-
-    @property
-    def objective(self) -> CrossEntropy:
-        """What is minimised."""
-        return CrossEntropy(label_smoothing=self.label_smoothing)
-
-
-def new_model(seed: int) -> Classifier:
-    """Return the ImageNet network with a new head for the four levels."""
-    network = imagenet_classifier(architecture=Recipe().architecture)
-    return replace_head(network, len(LEVELS), seed=seed)
 
 
 def with_levels(samples: Samples) -> Samples:
@@ -101,154 +44,121 @@ def measured_on(samples: Samples, logits: torch.Tensor) -> dict:
     return asdict(compute_metrics(decide(logits), samples.labels, samples.weights))
 
 
-def four_of_eight(images: torch.Tensor) -> list[torch.Tensor]:
-    """Draw four of the eight views of each image, other ones for each image.
-
-    In training the network so sees all eight, and their activations fit in 2 GB.
-    """
-    views = torch.stack(eight_views(images), 1)
-    drawn = torch.rand(len(images), views.shape[1]).argsort(1)[:, :4]
-    return list(views[torch.arange(len(images))[:, None], drawn].unbind(1))
-
-
-class InFloat32(nn.Module):
-    """Run a layer in single precision, whatever the layers around it do."""
-
-    def __init__(self, layer: nn.Module):
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Give the inputs to the layer in single precision."""
-        with torch.autocast(inputs.device.type, enabled=False):
-            return self.layer(inputs.float())
-
-
-class InBFloat16:
-    """Put before a classifier: it runs in bfloat16 where the processor has instructions for it.
-
-    Half of the digits are enough for a gradient. Weights and optimiser keep all of them.
-    """
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Return the logits of the classifier in single precision."""
-        place = inputs.device.type
-        with torch.autocast(place, dtype=torch.bfloat16, enabled=place != "cpu" or has_bfloat16()):
-            return super().forward(inputs).float()
-
-
-class FastViewsClassifier(InBFloat16, ViewsClassifier):
-    """A classifier of stored views, in bfloat16."""
-
-
-def has_bfloat16() -> bool:
-    """Say whether the processor computes in bfloat16 without a detour."""
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
-
-
-def new_prefix(recipe: Recipe, seed: int) -> CachedPrefix:
-    """Cut a new model. In the rest, filters that look at one channel alone are frozen.
-
-    They are 4 % of the weights, and their gradient takes a quarter of a step on a processor. In
-    bfloat16 they are slow, so they stay in single precision.
-    """
-    prefix = CachedPrefix(new_model(seed), after=recipe.after, views=four_of_eight)
-    for parent in list(prefix.rest.modules()):
-        for name, part in list(parent.named_children()):
-            if isinstance(part, nn.Conv2d) and part.groups > 1:
-                setattr(parent, name, InFloat32(freeze(part)))
-    prefix.rest = FastViewsClassifier(prefix.rest.backbone, prefix.rest.head)
-    return prefix
-
-
 def joined(first: Samples, second: Samples) -> Samples:
     """Return the samples of two parts as one, inputs included."""
     names = ("inputs", "labels", "weights", "indices")
     return Samples(*(torch.cat([getattr(first, name), getattr(second, name)]) for name in names))
 
 
-def parts_of(task: Task, *, tuning: bool) -> tuple[Samples, Samples]:
-    """Return what to train on and what to measure on.
-
-    When tuning, that is the training part and the validation part. Else both together, which are
-    the published 75 %, and the test part.
-    """
-    if tuning:
-        return task.train, task.validation
+def parts_of(task: Task) -> tuple[Samples, Samples]:
+    """Return the published 75 % to learn from, training and validation part, and the test part."""
     return joined(task.train, task.validation), task.test
 
 
-def activations(prefix: CachedPrefix, samples: Samples, seed: int) -> torch.Tensor:
-    """Run the frozen stages on views of samples; the seed says which views are drawn."""
-    with seeded(seed):
-        return prefix.activations(samples.inputs, use_cache=False)
-
-
-def run_split(recipe: Recipe, split: str, seed: int, *, tuning: bool = False) -> dict:
-    """Train on one split from nothing, with empty caches, and measure it once."""
-    start = time.perf_counter()
-    task = load_solar_cells(size=recipe.size, split=split, split_seed=seed)
-    train, measured = parts_of(task, tuning=tuning)
-    prefix = new_prefix(recipe, seed)
-    samples = with_levels(train).with_inputs(activations(prefix, train, seed))
-    del task, train  # images and activations do not fit in 2 GB with what training needs
-    stored = time.perf_counter()
-    fit(prefix.rest, samples, recipe.objective, seed=seed, **recipe.settings)
-    trained = time.perf_counter()
-    del samples
-    metrics = measured_on(measured, predict(prefix.rest, activations(prefix, measured, seed)))
-    return {
-        "split": split,
-        "seed": seed,
-        "epochs": recipe.num_epochs,
-        "seconds": time.perf_counter() - start,
-        "seconds_to_store": stored - start,
-        "seconds_to_train": trained - stored,
-        **metrics,
-    }
-
-
-def frozen_split(tables: list[Tensor], split: str, seed: int, *, tuning: bool = False) -> dict:
-    """Let a kernel machine learn from one split of what frozen networks say, and measure it once.
+@dataclass(frozen=True)
+class Way:
+    """What a kernel machine gets to learn from.
 
     Parameters
     ----------
     tables : list of torch.Tensor of shape (2624, D)
-        From `frozen.channel_statistics`.
-    split, seed
-        Of `course_utils.datasets.load_solar_cells`.
-    tuning : bool
-        Measure on the validation part, see `parts_of`.
+        From `frozen.table_of_cells`.
+    weigh : bool
+        Of `frozen.kernel`.
+    """
+
+    tables: list[Tensor]
+    weigh: bool = True
+
+
+def learned(way: Way, train: Samples, measured: Samples) -> dict:
+    """Let a kernel machine learn from what frozen networks say of cells, and measure it.
+
+    Parameters
+    ----------
+    way : Way
+        Tables of all cells.
+    train, measured : Samples
+        Their indices are rows of the tables; their inputs are not looked at.
+
+    Returns
+    -------
+    dict of str to float
+        Seconds, and all metrics.
     """
     start = time.perf_counter()
-    task = load_solar_cells(size=8, split=split, split_seed=seed)  # its images are not looked at
-    train, measured = parts_of(task, tuning=tuning)
-    alike = frozen.kernel(tables, train.indices)
     levels = with_levels(train).labels
+    alike = frozen.kernel(way.tables, train.indices, levels, weigh=way.weigh)
     logits = frozen.answers(alike, train.indices, levels, measured.indices)
-    metrics = measured_on(measured, logits)
-    return {"split": split, "seed": seed, "seconds": time.perf_counter() - start, **metrics}
+    return {"seconds": time.perf_counter() - start, **measured_on(measured, logits)}
+
+
+def cases(num_splits: int, *, only_random: bool) -> list[tuple[dict, Samples, Samples]]:
+    """Return name and number of each split, what to learn from, and the test part."""
+    found = []
+    for split in ("random",) if only_random else ("random", "blocks"):
+        for seed in range(num_splits):
+            task = load_solar_cells(size=8, split=split, split_seed=seed)
+            found.append(({"split": split, "seed": seed}, *parts_of(task)))
+    return found
+
+
+def folds() -> list[tuple[dict, Samples, Samples]]:
+    """Return the same as `cases`, without any test part: for choices.
+
+    The cells to learn from of the first random split are cut into eight parts at random, and each
+    part is measured on once.
+    """
+    cells, _ = parts_of(load_solar_cells(size=8, split_seed=0))
+    part = torch.randperm(len(cells), generator=torch.Generator().manual_seed(5)) % NUM_FOLDS
+    return [
+        ({"split": "fold", "seed": k}, cells.select(part != k), cells.select(part == k))
+        for k in range(NUM_FOLDS)
+    ]
+
+
+def ways() -> tuple[dict[str, Way], dict[str, float]]:
+    """Compute tables with all networks.
+
+    Returns
+    -------
+    dict of str to Way
+        What each row of the result learns from.
+    dict of str to float
+        How many seconds each network of the recipe took.
+    """
+    found = {name: frozen.table_of_cells(name) for name in frozen.NETWORKS}
+    seconds = {name: needed for name, (_, needed) in found.items()}
+    tables = {name: table for name, (table, _) in found.items()}
+    *_, last = frozen.NETWORKS
+    means, _ = frozen.table_of_cells(last, "mean")
+    control, _ = frozen.table_of_cells(last, pretrained=False)
+    rows = {
+        RECIPE: Way(list(tables.values())),
+        "the same, all features alike": Way(list(tables.values()), weigh=False),
+        **{name: Way([table]) for name, table in tables.items()},
+        f"{last}, means for maxima": Way([means]),
+        f"{last}, random weights": Way([control]),
+    }
+    return rows, seconds
 
 
 def measure(num_splits: int, *, tuning: bool = False) -> dict:
-    """Measure the recipe on all splits, and each network alone on the random ones.
+    """Measure the recipe on both kinds of splits, and on random ones each change of it.
+
+    The changes: all features count alike, each network alone, means, and random weights.
 
     Parameters
     ----------
     num_splits : int
         Number of splits of each kind.
     tuning : bool
-        Measure on validation parts, and only on random splits.
+        Cross-validate in the training cells of the first random split, in place of all splits.
     """
-    tables, seconds = frozen.statistics_of_cells()
-    control, _ = frozen.statistics_of_cells(frozen.NETWORKS[-1:], pretrained=False)
-    report = {"seconds_of_networks": seconds, "runs": []}
-    ways = {ALL: list(tables.values())}
-    ways |= {name: [table] for name, table in (tables | control).items()}
-    for name, used in ways.items():
-        for split in ("random", "blocks") if name == ALL and not tuning else ("random",):
-            for seed in range(num_splits):
-                run = frozen_split(used, split, seed, tuning=tuning)
-                report["runs"].append({"method": name, **run})
-                print(report["runs"][-1], flush=True)
+    rows, seconds = ways()
+    report = {"recipe": RECIPE, "seconds_of_networks": seconds, "runs": []}
+    for name, way in rows.items():
+        for case, *parts in folds() if tuning else cases(num_splits, only_random=name != RECIPE):
+            report["runs"].append({"method": name, **case, **learned(way, *parts)})
+            print(report["runs"][-1], flush=True)
     return report

@@ -1,7 +1,8 @@
 """The recipe for the published benchmark: nothing in the networks moves, a kernel machine decides.
 
-What the filters in the middle of three frozen networks say about a cell is summed up by the mean,
-the standard deviation and the maximum of each channel. A support vector machine learns from these.
+Two frozen networks look at a cell. Of each channel in their middle only the maximum is kept: how
+strong is it where it is strongest? A support vector machine, which needs only how alike two cells
+are (a kernel), learns from these features.
 """
 
 import time
@@ -11,7 +12,7 @@ import torch
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import SVC
-from torch import Tensor
+from torch import Tensor, nn
 
 from course_utils.backbones import Classifier, imagenet_classifier
 from course_utils.batches import forward_batches
@@ -19,84 +20,118 @@ from course_utils.datasets import solar_cell_images
 from course_utils.environment import device, progress_bar
 from course_utils.stages import cut_after, folded
 
-# architecture, image size in pixels, views; the largest images first, when memory is still free
-NETWORKS = (
-    ("EfficientNet-Lite0", 300, 1),
-    ("EfficientNet-Lite2", 192, 2),
-    ("EfficientNet-Lite0", 192, 2),
-)
+NETWORKS = ("EfficientNet-Lite2", "EfficientNet-Lite0")
+SIZE = 192  # pixels
 NUM_CELLS = 2624
 AT_ONCE = 500  # cells whose images are in memory in single precision
-SUMMED_UP = ("stage4", "stage5")  # stage3 and stage6 beside them: no gain on validation cells
-# files of one module lie side by side: in folds of neighbours a machine would seem too unsure
+# Files of one module lie side by side. Shuffled folds share modules, as the parts of a random split
+# do; with folds of neighbours the probabilities would be too unsure there.
 SHUFFLED = StratifiedKFold(5, shuffle=True, random_state=0)
-BORDER = 3.0  # C of the support vector machine: how much a cell on the wrong side costs
+COST = 3.0  # C of the machine: what a cell on the wrong side costs. 1.5 and 6: no gain
 
 
-def channel_statistics(model: Classifier, images: Tensor, num_views: int = 2) -> Tensor:
-    """Sum up each channel behind the spatial filters of all blocks of stages 4 and 5.
+class Middle(nn.Module):
+    """The middle of an EfficientNet: a feature for each channel in stages 4 and 5.
+
+    The channels are those inside of the blocks, where they are many, behind the first and the
+    second convolution (with the narrow outputs of the blocks beside them: no gain); and those
+    behind the first convolution of stage 6, which reads what stage 5 gives. They are looked at
+    after BatchNorm and before ReLU6, which would cut the largest outputs down to 6.
 
     Parameters
     ----------
     model : Classifier
         An EfficientNet. It stays as it is.
-    images : torch.Tensor of shape (N, 1, H, W), float32
-        Grey values from 0 to 1.
-    num_views : {1, 2}
-        1: each image as it is. 2: also upside down and mirrored, and the mean of both.
+    summary : {'max', 'mean'}
+        Over height, width and two views: the image as it is, and turned by 180 degrees. With
+        ``'mean'``, ReLU6 comes first.
+    """
+
+    def __init__(self, model: Classifier, summary: str = "max"):
+        super().__init__()
+        beginning, rest = cut_after(model, "stage5")
+        self.beginning = folded(beginning).to(device())
+        self.following = folded(rest.backbone.stage6[0][0]).conv_pw.to(device())
+        self.summary = summary
+        self._found = []
+        blocks = [*self.beginning.stage4[0], *self.beginning.stage5[0]]
+        inside = [layer for block in blocks for layer in (block.conv_pw, block.conv_dw)]
+        for layer in [*inside, self.following]:
+            layer.register_forward_hook(lambda _, inputs, outputs: self._sum_up(outputs))
+
+    def _sum_up(self, outputs: Tensor) -> None:
+        """Keep (N, C) of (N, C, H, W)."""
+        places = outputs.permute(0, 2, 3, 1).flatten(
+            1, 2
+        )  # channels last, as they lie in memory: fast
+        self._found.append(places.amax(1) if self.summary == "max" else places.clamp(0, 6).mean(1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (N, 1, H, W), grey values from 0 to 1, to features (N, D)."""
+        views, images = [], images.to(device())
+        for view in (images, images.flip(2, 3)):
+            self._found.clear()
+            self.following(self.beginning(view))
+            views.append(torch.cat(self._found, 1))
+        both = torch.stack(views)
+        return both.amax(0) if self.summary == "max" else both.mean(0)
+
+
+def table_of_cells(
+    architecture: str, summary: str = "max", *, pretrained: bool = True
+) -> tuple[Tensor, float]:
+    """Send all 2,624 cells through the `Middle` of a network.
+
+    Parameters
+    ----------
+    architecture : str
+        Of `course_utils.backbones.imagenet_classifier`.
+    summary : {'max', 'mean'}
+        Of `Middle`.
+    pretrained : bool
+        False: random weights, for a control.
 
     Returns
     -------
-    torch.Tensor of shape (N, D), float16
-        Mean, standard deviation and maximum over height and width of D / 3 channels.
+    torch.Tensor of shape (2624, D), float16
+        Features of each cell, in the order of the data set.
+    float
+        How many seconds it took.
     """
-    beginning = folded(cut_after(model, SUMMED_UP[-1])[0]).to(device())
-    found = []
-    for name in SUMMED_UP:
-        for block in getattr(beginning, name)[0]:  # its spatial filters end with bn2
-            block.bn2.register_forward_hook(lambda _, inputs, out: found.append(_summed_up(out)))
+    start = time.perf_counter()
+    weights, seed = ("imagenet", None) if pretrained else ("random", 0)
+    middle = Middle(imagenet_classifier(weights, seed, architecture=architecture), summary)
     rows = []
     with torch.inference_mode():
-        for batch in progress_bar(forward_batches(images), "channel statistics", unit="batch"):
-            views = []
-            for view in [batch, batch.flip(2, 3)][:num_views]:
-                found.clear()
-                beginning(view.to(device()))
-                views.append(torch.cat(found, 1).cpu())
-            rows.append(torch.stack(views).mean(0))
-    return torch.cat([row.half() for row in rows])
+        for part in progress_bar(torch.arange(NUM_CELLS).split(AT_ONCE), "cells", unit="part"):
+            for batch in forward_batches(solar_cell_images(SIZE, rows=part)):
+                rows.append(middle(batch).half().cpu())
+    return torch.cat(rows), time.perf_counter() - start
 
 
-def _summed_up(outputs: Tensor) -> Tensor:
-    """Turn (N, C, H, W) into (N, 3 C): mean, standard deviation and maximum of each channel."""
-    places = outputs.permute(0, 2, 3, 1).flatten(1, 2)  # so memory is read in its order
-    mean = places.mean(1)
-    spread = (places.square().mean(1) - mean.square()).clamp_min(0).sqrt()
-    return torch.cat([mean, spread, places.amax(1)], 1)
+def separation(features: Tensor, levels: Tensor) -> Tensor:
+    """Say how far apart each feature holds the levels.
+
+    Parameters
+    ----------
+    features : torch.Tensor of shape (M, D)
+    levels : torch.Tensor of shape (M,), int64
+
+    Returns
+    -------
+    torch.Tensor of shape (D,)
+        Sum of squares between the levels over sum of squares within; 0 for a constant feature.
+        Times (M - K) / (K - 1) it is the F statistic of an analysis of variance with K levels.
+    """
+    within = between = 0
+    for level in levels.unique():
+        group = features[levels == level]
+        within = within + (group - group.mean(0)).square().sum(0)
+        between = between + len(group) * (group.mean(0) - features.mean(0)).square()
+    return between / within.clamp_min(1e-9)
 
 
-def statistics_of_cells(
-    networks: tuple = NETWORKS, *, pretrained: bool = True
-) -> tuple[dict[str, Tensor], dict[str, float]]:
-    """Compute the statistics of all 2,624 cells with each network, and say how long it took."""
-    tables, seconds = {}, {}
-    for architecture, size, num_views in networks:
-        start = time.perf_counter()
-        weights, seed = ("imagenet", None) if pretrained else ("random", 0)
-        model = imagenet_classifier(weights, seed, architecture=architecture)
-        name = f"{architecture}, {size} px" + ("" if pretrained else ", random weights")
-        parts = torch.arange(NUM_CELLS).split(AT_ONCE)
-        tables[name] = torch.cat(
-            [
-                channel_statistics(model, solar_cell_images(size, rows=part), num_views)
-                for part in parts
-            ]
-        )
-        seconds[name] = time.perf_counter() - start
-    return tables, seconds
-
-
-def kernel(tables: list[Tensor], train: Tensor) -> Tensor:
+def kernel(tables: list[Tensor], train: Tensor, levels: Tensor, *, weigh: bool = True) -> Tensor:
     """Say how alike any two samples are, from 0 to 1: the mean over the tables of a Gaussian.
 
     Parameters
@@ -105,16 +140,24 @@ def kernel(tables: list[Tensor], train: Tensor) -> Tensor:
         Features; D differs between tables.
     train : torch.Tensor of shape (M,), int64
         Rows whose mean and standard deviation bring all features to one scale.
+    levels : torch.Tensor of shape (M,), int64
+        Of these rows.
+    weigh : bool
+        Let a feature count by its `separation`; else all count alike.
 
     Returns
     -------
     torch.Tensor of shape (N, N)
+        Of each table exp(-d): d is the weighted mean over features of the squared difference.
     """
     total = 0
     for table in tables:
         features = table.float()
         mean, spread = features[train].mean(0), features[train].std(0).clamp_min(1e-6)
         features = (features - mean) / spread
+        if weigh:
+            weights = separation(features[train], levels)
+            features = features * (weights / weights.mean()).sqrt()
         squares = features.square().sum(1)
         distances = squares[:, None] + squares - 2 * features @ features.T
         total = total + torch.exp(-distances / features.shape[1])
@@ -122,10 +165,26 @@ def kernel(tables: list[Tensor], train: Tensor) -> Tensor:
 
 
 def answers(alike: Tensor, train: Tensor, levels: Tensor, asked: Tensor) -> Tensor:
-    """Learn levels (M,) of the rows ``train``; return log probabilities of the rows ``asked``.
+    """Learn the levels of some cells, and say how probable each level is for others.
 
     A support vector machine for each two levels says which of the two it is, and Platt's sigmoid
     turns that into a probability (scikit-learn, five folds). `coupled` makes one answer of these.
+
+    Parameters
+    ----------
+    alike : torch.Tensor of shape (N, N)
+        From `kernel`.
+    train : torch.Tensor of shape (M,), int64
+        Rows to learn from.
+    levels : torch.Tensor of shape (M,), int64
+        Their levels, from 0 to K - 1.
+    asked : torch.Tensor of shape (A,), int64
+        Rows to answer.
+
+    Returns
+    -------
+    torch.Tensor of shape (A, K)
+        Logarithms of the probabilities.
     """
     number = int(levels.max()) + 1
     shares = torch.zeros(len(asked), number, number, dtype=torch.float64)
@@ -133,7 +192,7 @@ def answers(alike: Tensor, train: Tensor, levels: Tensor, asked: Tensor) -> Tens
         chosen = (levels == one) | (levels == other)
         rows, is_one = train[chosen], (levels[chosen] == one).numpy()
         machine = CalibratedClassifierCV(
-            SVC(C=BORDER, kernel="precomputed"), cv=SHUFFLED, ensemble=False
+            SVC(C=COST, kernel="precomputed"), cv=SHUFFLED, ensemble=False
         )
         machine.fit(alike[rows][:, rows].numpy(), is_one)
         found = torch.from_numpy(machine.predict_proba(alike[asked][:, rows].numpy()))[:, 1]
@@ -145,7 +204,7 @@ def coupled(shares: Tensor) -> Tensor:
     """Find the probabilities of K classes that agree best with those of all pairs.
 
     Minimises the sum over pairs of (r_ji p_i - r_ij p_j)^2, with the sum of p being 1: Wu, Lin and
-    Weng 2004 (JMLR 5), equation 21, as libsvm does it.
+    Weng 2004 (JMLR 5), equation 21. libsvm minimises the same.
 
     Parameters
     ----------

@@ -74,7 +74,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--splits", type=int, default=5, help="number of splits of each kind")
     parser.add_argument(
-        "--tuning", action="store_true", help="accuracy on validation parts, nothing is stored"
+        "--tuning",
+        action="store_true",
+        help="accuracy by cross-validation without the test part, nothing is stored",
     )
     parser.add_argument("--part", choices=PARTS, help="only this part")
     arguments = parser.parse_args()
