@@ -32,7 +32,7 @@ More arguments: make lab ARGS=--no-browser        py -m course_utils.project lab
     setup      --fresh      throw .venv away, download and install everything anew
     lab        any option of JupyterLab, such as --no-browser
     notebooks  the files to run; all without it
-    bench      --splits 3 (number of splits of each kind), --tuning (measure on validation),
+    bench      --splits 3 (number of splits of each kind), --tuning (only cross-validate accuracy),
                --part accuracy (or speed, extraction, layers: only this one)
     lock       any option of "uv pip compile", such as --upgrade"""
 

@@ -42,7 +42,7 @@ def scripts(monkeypatch):
     for module in (modules.fine_tuning, modules.speed, modules.layers):
         own = new_model if module is modules.layers else model_of_levels
         monkeypatch.setattr(module, "new_model", own)
-    for module in (modules.accuracy, modules.fine_tuning, modules.layers):
+    for module in (modules.accuracy, modules.fine_tuning, modules.speed, modules.layers):
         monkeypatch.setattr(module, "load_solar_cells", lambda **_: small_task())
     monkeypatch.setattr(modules.layers, "solar_cell_images", lambda size: images())
     few = StratifiedKFold(2, shuffle=True, random_state=0)  # of each level there are two or three
@@ -57,7 +57,7 @@ def new_model(seed, num_classes=2):
     return small_cnn(num_classes)
 
 
-def model_of_levels(seed):
+def model_of_levels(seed, architecture="small"):
     return new_model(seed, 4)
 
 
@@ -113,6 +113,20 @@ class TestAccuracy:
         assert found["weighted_accuracy"] > 0.9
         assert found["seconds"] > 0
 
+    def test_features_are_weighed_as_the_way_says(self, scripts, monkeypatch):
+        asked, kernel = [], scripts.frozen.kernel
+        monkeypatch.setattr(
+            scripts.frozen,
+            "kernel",
+            lambda *arguments, weigh: asked.append(weigh) or kernel(*arguments, weigh=weigh),
+        )
+        parts = scripts.accuracy.parts_of(small_task())
+        for weigh in (False, True):
+            scripts.accuracy.learned(
+                scripts.accuracy.Way([images().flatten(1)], weigh=weigh), *parts
+            )
+        assert asked == [False, True]
+
     def test_cases_are_all_splits_and_what_is_measured_is_their_test_part(
         self, scripts, monkeypatch
     ):
@@ -152,7 +166,9 @@ class TestAccuracy:
         monkeypatch.setattr(
             scripts.accuracy,
             "learned",
-            lambda way, train, measured: learned.append((way.tables, way.weigh)) or {},
+            lambda way, train, measured: (
+                learned.append((way.tables, way.weigh)) or {"parts": (train, measured)}
+            ),
         )
         report = scripts.accuracy.measure(2, tuning=tuning)
         both = ["Lite2 max True", "Lite0 max True"]
@@ -167,15 +183,19 @@ class TestAccuracy:
             {"fold"} if tuning else {"random", "blocks"}
         )
         assert report["seconds_of_networks"] == dict.fromkeys(scripts.frozen.NETWORKS, 1.0)
+        for train, measured in (run["parts"] for run in report["runs"]):
+            both = torch.cat([train.indices, measured.indices]).sort().values
+            assert both.equal(torch.arange(16 if tuning else 24))
+            assert len(measured) == (2 if tuning else 8)
 
 
 class TestFineTuning:
     def test_fine_tuning_learns_and_is_measured_on_the_test_part(self, scripts):
         settings = scripts.fine_tuning.FineTuning(after="stage1", num_epochs=30)
-        run = scripts.fine_tuning.run_split(settings, "random", 0)
+        run = scripts.fine_tuning.run_split(settings, 0)
         assert run["num_samples"] == 8
         assert run["weighted_accuracy"] == 1
-        assert (run["split"], run["seed"]) == ("random", 0)
+        assert run["seed"] == 0
         assert run["seconds"] > run["seconds_to_store"] + run["seconds_to_train"] > 0
 
     def test_four_different_views_of_each_image_are_drawn(self, scripts):
@@ -192,7 +212,7 @@ class TestFineTuning:
     @pytest.fixture
     def large_rest(self, scripts, monkeypatch):
         monkeypatch.setattr(
-            scripts.fine_tuning, "new_model", lambda _: imagenet_classifier("random", 0)
+            scripts.fine_tuning, "new_model", lambda *_: imagenet_classifier("random", 0)
         )
         return scripts.fine_tuning.new_prefix(scripts.fine_tuning.FineTuning(), 0).rest
 
@@ -222,7 +242,20 @@ class TestFineTuning:
 class TestFrozen:
     @pytest.fixture
     def network(self):
-        return imagenet_classifier("random", 0)
+        """Return a network whose BatchNorm does something, and one channel is above 6."""
+        network = imagenet_classifier("random", 0)
+        generator = torch.Generator().manual_seed(0)
+        for layer in network.modules():
+            if isinstance(layer, torch.nn.BatchNorm2d):
+                for values, low, high in (
+                    (layer.running_mean, -0.1, 0.1),
+                    (layer.running_var, 0.8, 1.2),
+                    (layer.weight.data, 0.8, 1.2),
+                    (layer.bias.data, -0.1, 0.1),
+                ):
+                    values.uniform_(low, high, generator=generator)
+        network.backbone.body.blocks[3][0].bn1.bias.data[0] = 8
+        return network
 
     @pytest.fixture
     def cells(self):
@@ -264,7 +297,8 @@ class TestFrozen:
             found = scripts.frozen.Middle(network)(cells).cpu()
         torch.testing.assert_close(found, first.maximum(second), atol=1e-4, rtol=1e-4)
         assert not first.equal(second)
-        assert found.min() < 0  # no ReLU
+        assert found.min() < 0  # ReLU6 would cut here
+        assert found.max() > 6  # and here
 
     @pytest.mark.usefixtures("full_precision")
     def test_means_are_those_behind_relu6(self, scripts, network, cells, filtered):
@@ -275,6 +309,7 @@ class TestFrozen:
         with torch.inference_mode():
             found = scripts.frozen.Middle(network, "mean")(cells).cpu()
         torch.testing.assert_close(found, (views[0] + views[1]) / 2, atol=1e-4, rtol=1e-4)
+        assert torch.cat([out.flatten() for out in filtered[0]]).max() > 6  # something is cut
 
     @pytest.mark.parametrize("pretrained", [True, False])
     def test_all_cells_are_read_in_their_order(self, scripts, monkeypatch, pretrained):
@@ -358,6 +393,33 @@ class TestFrozen:
 
 
 class TestSpeed:
+    def test_the_recipe_learns_from_tables_of_all_its_networks(self, scripts, monkeypatch):
+        asked = []
+        monkeypatch.setattr(
+            scripts.frozen,
+            "table_of_cells",
+            lambda name: (asked.append(name) or images().flatten(1).half(), 1.0),
+        )
+        found = scripts.speed.frozen_from_nothing()
+        assert tuple(asked) == scripts.frozen.NETWORKS
+        assert found["num_samples"] == 8
+        assert found["weighted_accuracy"] > 0.9
+        assert found["epochs"] is None
+
+    def test_the_tutorial_gets_the_accuracy_of_the_recipe_and_ten_times_its_seconds(
+        self, scripts, monkeypatch
+    ):
+        recipe = {"weighted_accuracy": 0.8, "seconds": 7.0}
+        monkeypatch.setattr(scripts.speed, "frozen_from_nothing", lambda: recipe)
+        for name in ("run_split", "fine_tuned_without_cache"):
+            monkeypatch.setattr(scripts.speed, name, lambda *_, name=name: name)
+        monkeypatch.setattr(scripts.speed, "tutorial", lambda train, measured, *rest: rest)
+        report = scripts.speed.measure()
+        assert report["recipe"] == recipe
+        assert report["fine-tuned on stored activations"] == "run_split"
+        assert report["fine-tuned, nothing stored"] == "fine_tuned_without_cache"
+        assert report["tutorial: all layers"] == (0.8, 70.0)
+
     def test_without_the_cache_it_learns_as_well(self, scripts):
         settings = scripts.fine_tuning.FineTuning(after="stage1", num_epochs=30)
         train, measured = scripts.accuracy.parts_of(small_task())

@@ -104,7 +104,7 @@ def cases(num_splits: int, *, only_random: bool) -> list[tuple[dict, Samples, Sa
 
 
 def folds() -> list[tuple[dict, Samples, Samples]]:
-    """Return the same as `cases`, without any test part: for choices.
+    """Return the like of `cases` for making choices: no test cell occurs.
 
     The cells to learn from of the first random split are cut into eight parts at random, and each
     part is measured on once.

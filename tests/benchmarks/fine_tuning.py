@@ -65,9 +65,9 @@ class FineTuning:
         return CrossEntropy(label_smoothing=self.label_smoothing)
 
 
-def new_model(seed: int) -> Classifier:
+def new_model(seed: int, architecture: str = "EfficientNet-Lite0") -> Classifier:
     """Return the ImageNet network with a new head for the four levels."""
-    network = imagenet_classifier(architecture=FineTuning().architecture)
+    network = imagenet_classifier(architecture=architecture)
     return replace_head(network, len(LEVELS), seed=seed)
 
 
@@ -122,7 +122,9 @@ def new_prefix(settings: FineTuning, seed: int) -> CachedPrefix:
     They are 4 % of the weights, and their gradient takes a quarter of a step on a processor. In
     bfloat16 they are slow, so they stay in single precision.
     """
-    prefix = CachedPrefix(new_model(seed), after=settings.after, views=four_of_eight)
+    prefix = CachedPrefix(
+        new_model(seed, settings.architecture), after=settings.after, views=four_of_eight
+    )
     for parent in list(prefix.rest.modules()):
         for name, part in list(parent.named_children()):
             if isinstance(part, nn.Conv2d) and part.groups > 1:
@@ -137,10 +139,10 @@ def activations(prefix: CachedPrefix, samples: Samples, seed: int) -> torch.Tens
         return prefix.activations(samples.inputs, use_cache=False)
 
 
-def run_split(settings: FineTuning, split: str, seed: int) -> dict:
-    """Fine-tune on one split from nothing, with empty caches, and measure it once."""
+def run_split(settings: FineTuning, seed: int) -> dict:
+    """Fine-tune on one random split from nothing, with empty caches, and measure it once."""
     start = time.perf_counter()
-    task = load_solar_cells(size=settings.size, split=split, split_seed=seed)
+    task = load_solar_cells(size=settings.size, split_seed=seed)
     train, measured = parts_of(task)
     prefix = new_prefix(settings, seed)
     samples = with_levels(train).with_inputs(activations(prefix, train, seed))
@@ -151,7 +153,6 @@ def run_split(settings: FineTuning, split: str, seed: int) -> dict:
     del samples
     metrics = measured_on(measured, predict(prefix.rest, activations(prefix, measured, seed)))
     return {
-        "split": split,
         "seed": seed,
         "epochs": settings.num_epochs,
         "seconds": time.perf_counter() - start,

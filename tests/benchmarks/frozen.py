@@ -25,7 +25,8 @@ SIZE = 192  # pixels
 NUM_CELLS = 2624
 AT_ONCE = 500  # cells whose images are in memory in single precision
 # Files of one module lie side by side. Shuffled folds share modules, as the parts of a random split
-# do; with folds of neighbours the probabilities would be too unsure there.
+# do; with folds of neighbours the probabilities would be too unsure there. What
+# remains: the weights in the kernel know the levels of the fold that is held out, too.
 SHUFFLED = StratifiedKFold(5, shuffle=True, random_state=0)
 COST = 3.0  # C of the machine: what a cell on the wrong side costs. 1.5 and 6: no gain
 
@@ -61,9 +62,8 @@ class Middle(nn.Module):
 
     def _sum_up(self, outputs: Tensor) -> None:
         """Keep (N, C) of (N, C, H, W)."""
-        places = outputs.permute(0, 2, 3, 1).flatten(
-            1, 2
-        )  # channels last, as they lie in memory: fast
+        # channels last, as they lie in memory: faster
+        places = outputs.permute(0, 2, 3, 1).flatten(1, 2)
         self._found.append(places.amax(1) if self.summary == "max" else places.clamp(0, 6).mean(1))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -110,7 +110,7 @@ def table_of_cells(
 
 
 def separation(features: Tensor, levels: Tensor) -> Tensor:
-    """Say how far apart each feature holds the levels.
+    """Say how much more each feature differs between the levels than within them.
 
     Parameters
     ----------

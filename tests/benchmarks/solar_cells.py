@@ -76,11 +76,13 @@ def main() -> int:
     parser.add_argument(
         "--tuning",
         action="store_true",
-        help="accuracy by cross-validation without the test part, nothing is stored",
+        help="only accuracy, by cross-validation; no test part, nothing is stored",
     )
     parser.add_argument("--part", choices=PARTS, help="only this part")
     arguments = parser.parse_args()
     use_threads()
+    if arguments.tuning and arguments.part not in (None, "accuracy"):
+        parser.error(f"--tuning is for the part accuracy, not for {arguments.part}")
     if arguments.part or arguments.tuning:
         run_part(arguments.part or "accuracy", arguments)
         return 0

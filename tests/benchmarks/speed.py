@@ -96,7 +96,7 @@ def measure() -> dict:
     settings = FineTuning()
     report = {"recipe": frozen_from_nothing(), "fine_tuning": asdict(settings)}
     print(report, flush=True)
-    report["fine-tuned on stored activations"] = run_split(settings, "random", SEED)
+    report["fine-tuned on stored activations"] = run_split(settings, SEED)
     print(report["fine-tuned on stored activations"], flush=True)
     task = load_solar_cells(size=settings.size, split_seed=SEED)
     train, measured = parts_of(task)
