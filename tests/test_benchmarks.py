@@ -136,13 +136,12 @@ class TestAccuracy:
             "load_solar_cells",
             lambda **arguments: asked.append(arguments) or small_task(),
         )
-        names, train, measured = zip(*scripts.accuracy.cases(2, only_random=False), strict=True)
+        names, train, measured = zip(*scripts.accuracy.cases(2), strict=True)
         expected = [(split, seed) for split in ("random", "blocks") for seed in (0, 1)]
         assert [(name["split"], name["seed"]) for name in names] == expected
         assert [(one["split"], one["split_seed"]) for one in asked] == expected
         assert train[0].indices.tolist() == list(range(16))
         assert measured[0].indices.tolist() == list(range(16, 24))
-        assert len(scripts.accuracy.cases(2, only_random=True)) == 2
 
     def test_folds_measure_each_cell_once_and_never_the_test_part(self, scripts):
         folds = scripts.accuracy.folds()
@@ -182,6 +181,8 @@ class TestAccuracy:
         assert {run["split"] for run in report["runs"]} == (
             {"fold"} if tuning else {"random", "blocks"}
         )
+        changes = [run for run in report["runs"] if run["method"] != report["recipe"]]
+        assert {run["split"] for run in changes} == {"fold" if tuning else "random"}
         assert report["seconds_of_networks"] == dict.fromkeys(scripts.frozen.NETWORKS, 1.0)
         for train, measured in (run["parts"] for run in report["runs"]):
             both = torch.cat([train.indices, measured.indices]).sort().values
@@ -580,6 +581,15 @@ class TestRunPart:
         assert found["extraction"]["images_per_second"] == {"plain": 2.0}
         assert found["extraction"]["peak_memory_bytes"] > 1e6
         assert found["extraction"]["machine"]["cores"] >= 1
+
+    def test_tuning_is_refused_for_parts_that_would_look_at_the_test(
+        self, scripts, monkeypatch, capsys
+    ):
+        monkeypatch.setattr(scripts.solar_cells, "use_threads", lambda: None)
+        monkeypatch.setattr(sys, "argv", ["solar_cells.py", "--tuning", "--part", "layers"])
+        with pytest.raises(SystemExit):
+            scripts.solar_cells.main()
+        assert "--tuning is for the part accuracy, not for layers" in capsys.readouterr().err
 
     def test_tuning_stores_nothing(self, scripts, results):
         scripts.solar_cells.run_part("extraction", Namespace(tuning=True))

@@ -124,10 +124,12 @@ def separation(features: Tensor, levels: Tensor) -> Tensor:
         Times (M - K) / (K - 1) it is the F statistic of an analysis of variance with K levels.
     """
     within = between = 0
+    centre = features.mean(0)
     for level in levels.unique():
         group = features[levels == level]
-        within = within + (group - group.mean(0)).square().sum(0)
-        between = between + len(group) * (group.mean(0) - features.mean(0)).square()
+        mean = group.mean(0)
+        within = within + (group - mean).square().sum(0)
+        between = between + len(group) * (mean - centre).square()
     return between / within.clamp_min(1e-9)
 
 
