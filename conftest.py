@@ -15,9 +15,9 @@ from unittest import mock
 import nbval.plugin
 import pytest
 
-from course_utils.kernels import UsageMeter, kernel_environment
-from course_utils.reports import format_table, megabytes
-from course_utils.stored_cells import stderr_of, stored_problem
+from course_utils.project.kernels import UsageMeter, kernel_environment
+from course_utils.project.reports import format_table, megabytes
+from course_utils.project.stored_cells import stderr_of, stored_problem
 
 MEMORY_LIMIT = 2e9  # bytes: what a free cloud notebook has
 POLL = 1.0  # seconds between two looks at whether a silent kernel is alive

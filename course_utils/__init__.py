@@ -1,3 +1,7 @@
-"""Helper package of the transfer learning course: one module per subject."""
+"""Helper package of the transfer learning course: one room per subject, a face for each.
+
+environment <- data <- models <- features <- objectives <- training, experiments <- plotting,
+exercises: each room imports from those before it only. `course_utils.project` is for maintainers.
+"""
 
 __version__ = "0.1.0"

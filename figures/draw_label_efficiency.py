@@ -10,8 +10,8 @@ from pathlib import Path
 
 import style
 
-from course_utils.experiments import Estimate, Results
-from course_utils.plotting import label_efficiency_curve
+from course_utils.experiments.results import Estimate, Results
+from course_utils.plotting.curves import label_efficiency_curve
 
 ALT_TEXT = (
     "Two panels show accuracy over the number of labels per class. Left, the target has new "

@@ -20,15 +20,17 @@ from markdown_it import MarkdownIt
 from nbformat.v4 import new_markdown_cell, new_notebook
 from notebook_text_rules import pictures
 
-from course_utils import benchmark
-from course_utils.backbones import small_cnn
-from course_utils.normal_form import normalise
-from course_utils.objectives import L2SP, CrossEntropy
-from course_utils.packages import PACKAGES
-from course_utils.preconditions import DISK_NEEDED, GIGABYTE
-from course_utils.project import COMMANDS, HELP, ROOT
-from course_utils.tasks import Samples, Task
-from course_utils.training import fit
+from course_utils.data.samples import Samples
+from course_utils.data.tasks import Task
+from course_utils.environment.packages import PACKAGES
+from course_utils.experiments import benchmark
+from course_utils.models.classifier import small_cnn
+from course_utils.objectives.losses import CrossEntropy
+from course_utils.objectives.regularizers import L2SP
+from course_utils.project.__main__ import COMMANDS, HELP, ROOT
+from course_utils.project.installation import DISK_NEEDED, GIGABYTE
+from course_utils.project.normal_form import normalise
+from course_utils.training.loop import fit
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 WINDOWS = "py -m course_utils.project "

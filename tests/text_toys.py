@@ -4,9 +4,9 @@ import random
 
 import torch
 
-from course_utils.gpt import GPT, GPTBackbone
-from course_utils.text import TextBackbone
-from course_utils.tokens import train_tokenizer
+from course_utils.models.gpt import GPT, GPTBackbone
+from course_utils.models.text import TextBackbone
+from course_utils.models.tokenizer import train_tokenizer
 
 SENTENCES = [
     "The rain in the hills feeds the river.",

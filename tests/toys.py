@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils.algebra import Batch
-from course_utils.experiments import Results
-from course_utils.tasks import Samples, Task
+from course_utils.data.samples import Samples
+from course_utils.data.tasks import Task
+from course_utils.experiments.results import Results
+from course_utils.objectives.base import Batch
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -2,9 +2,10 @@
 
 import torch
 
-from course_utils.exercises.base import Exercise
-from course_utils.exercises.comparisons import judge_comparison
-from course_utils.exercises.judges import Case, compare_numbers, try_function
+from course_utils.exercises.checks.comparisons import judge_comparison
+from course_utils.exercises.checks.exercise import Exercise
+from course_utils.exercises.checks.judges import Case, try_function
+from course_utils.exercises.checks.number_judge import compare_numbers
 
 _MISTAKES = [
     (0.7, "That is 1 - 2 e. The distance is twice as much, so that it goes from 0 to 2."),

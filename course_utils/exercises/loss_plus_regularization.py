@@ -1,8 +1,9 @@
 """Exercises of lesson 02."""
 
-from course_utils.exercises.base import Exercise
-from course_utils.exercises.comparisons import judge_comparison
-from course_utils.exercises.judges import Case, compare_numbers, try_function
+from course_utils.exercises.checks.comparisons import judge_comparison
+from course_utils.exercises.checks.exercise import Exercise
+from course_utils.exercises.checks.judges import Case, try_function
+from course_utils.exercises.checks.number_judge import compare_numbers
 
 # The mean loss is 1 and R is 8. Three samples and w0 = 6 are chosen such that each mistake gives
 # a number of its own: with two samples a forgotten half looks like a sum instead of a mean, and

@@ -5,14 +5,10 @@ Letters in shapes: O filters, C channels, H and W height and width of a filter.
 
 import torch
 
-from course_utils.exercises.base import Exercise
-from course_utils.exercises.comparisons import judge_comparison
-from course_utils.exercises.judges import (
-    Case,
-    compare_numbers,
-    separator_mistakes,
-    try_function,
-)
+from course_utils.exercises.checks.comparisons import judge_comparison
+from course_utils.exercises.checks.exercise import Exercise
+from course_utils.exercises.checks.judges import Case, try_function
+from course_utils.exercises.checks.number_judge import compare_numbers, separator_mistakes
 
 _BACKBONE = 3_371_008  # parameters of EfficientNet-Lite0 without its head
 _FEATURES, _CLASSES = 1280, 4

@@ -2,9 +2,9 @@
 
 import math
 
-from course_utils.exercises.base import Exercise
-from course_utils.exercises.comparisons import judge_comparison
-from course_utils.exercises.judges import Case, compare_choice, try_function
+from course_utils.exercises.checks.comparisons import judge_comparison
+from course_utils.exercises.checks.exercise import Exercise
+from course_utils.exercises.checks.judges import Case, compare_choice, try_function
 
 easy = Exercise(
     "easy",

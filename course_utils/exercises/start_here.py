@@ -1,8 +1,9 @@
 """Exercises of lesson 00."""
 
-from course_utils.exercises.base import Exercise
-from course_utils.exercises.comparisons import judge_comparison
-from course_utils.exercises.judges import Case, compare_numbers, try_function
+from course_utils.exercises.checks.comparisons import judge_comparison
+from course_utils.exercises.checks.exercise import Exercise
+from course_utils.exercises.checks.judges import Case, try_function
+from course_utils.exercises.checks.number_judge import compare_numbers
 
 easy = Exercise(
     "easy",

@@ -5,14 +5,10 @@ Letters in shapes: N samples.
 
 import torch
 
-from course_utils.exercises.base import Exercise
-from course_utils.exercises.comparisons import judge_comparison
-from course_utils.exercises.judges import (
-    Case,
-    compare_numbers,
-    separator_mistakes,
-    try_function,
-)
+from course_utils.exercises.checks.comparisons import judge_comparison
+from course_utils.exercises.checks.exercise import Exercise
+from course_utils.exercises.checks.judges import Case, try_function
+from course_utils.exercises.checks.number_judge import compare_numbers, separator_mistakes
 
 _WIDTH, _LAYERS, _RANK, _CLASSES = 384, 6, 8, 5
 _EACH = _RANK * (_WIDTH + _WIDTH)  # A and B of one linear layer

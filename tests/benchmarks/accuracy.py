@@ -12,9 +12,10 @@ import frozen
 import torch
 from torch import Tensor
 
-from course_utils.datasets import load_solar_cells
-from course_utils.metrics import compute_metrics
-from course_utils.tasks import Samples, Task
+from course_utils.data.images import load_solar_cells
+from course_utils.data.samples import Samples
+from course_utils.data.tasks import Task
+from course_utils.training.metrics import compute_metrics
 
 RECIPE = "two frozen networks together"  # name of the recipe among all that is measured
 NUM_FOLDS = 8  # of the cross-validation by which all choices were made

@@ -5,10 +5,10 @@ import time
 
 import torch
 
-from course_utils.backbones import imagenet_backbone
-from course_utils.batches import forward_batches
-from course_utils.datasets import solar_cell_images
-from course_utils.stages import folded
+from course_utils.data.images import solar_cell_images
+from course_utils.models.imagenet import imagenet_backbone
+from course_utils.models.inference import forward_batches
+from course_utils.models.surgery import folded
 
 SIZE = 128  # pixels
 NUM_IMAGES = 256

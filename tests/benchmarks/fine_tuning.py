@@ -10,14 +10,18 @@ import torch
 from accuracy import LEVELS, measured_on, parts_of, with_levels
 from torch import nn
 
-from course_utils.backbones import Classifier, imagenet_classifier, replace_head
-from course_utils.datasets import load_solar_cells
-from course_utils.environment import seeded
-from course_utils.freezing import freeze
-from course_utils.objectives import CrossEntropy
-from course_utils.prefix import CachedPrefix, ViewsClassifier, eight_views
-from course_utils.tasks import Samples
-from course_utils.training import fit, predict
+from course_utils.data.augmentation import eight_views
+from course_utils.data.images import load_solar_cells
+from course_utils.data.samples import Samples
+from course_utils.environment.machine import seeded
+from course_utils.features.prefix import CachedPrefix, ViewsClassifier
+from course_utils.models.classifier import Classifier
+from course_utils.models.freezing import freeze
+from course_utils.models.imagenet import imagenet_classifier
+from course_utils.models.inference import predict
+from course_utils.models.surgery import replace_head
+from course_utils.objectives.losses import CrossEntropy
+from course_utils.training.loop import fit
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class FineTuning:
     Parameters
     ----------
     architecture : str
-        Of `course_utils.backbones.imagenet_classifier`.
+        Of `course_utils.models.imagenet_classifier`.
     size : int
         Height and width of the images, in pixels.
     after : str

@@ -14,11 +14,12 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import SVC
 from torch import Tensor, nn
 
-from course_utils.backbones import Classifier, imagenet_classifier
-from course_utils.batches import forward_batches
-from course_utils.datasets import solar_cell_images
-from course_utils.environment import device, progress_bar
-from course_utils.stages import cut_after, folded
+from course_utils.data.images import solar_cell_images
+from course_utils.environment.machine import device, progress_bar
+from course_utils.models.classifier import Classifier
+from course_utils.models.imagenet import imagenet_classifier
+from course_utils.models.inference import forward_batches
+from course_utils.models.surgery import cut_after, folded
 
 NETWORKS = ("EfficientNet-Lite2", "EfficientNet-Lite0")
 SIZE = 192  # pixels
@@ -85,7 +86,7 @@ def table_of_cells(
     Parameters
     ----------
     architecture : str
-        Of `course_utils.backbones.imagenet_classifier`.
+        Of `course_utils.models.imagenet_classifier`.
     summary : {'max', 'mean'}
         Of `Middle`.
     pretrained : bool

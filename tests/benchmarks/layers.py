@@ -11,15 +11,21 @@ import torch
 from random_views import RandomViews
 from torch import nn
 
-from course_utils.backbones import Classifier, imagenet_classifier, replace_head
-from course_utils.datasets import load_solar_cells, solar_cell_images
-from course_utils.experiments import estimate
-from course_utils.features import feature_task
-from course_utils.freezing import batch_norms, freeze
-from course_utils.objectives import L2, L2SP, CrossEntropy
-from course_utils.prefix import CachedPrefix, flipped_views
-from course_utils.tasks import Task
-from course_utils.training import evaluate, fit, linear_probe, predict
+from course_utils.data.augmentation import flipped_views
+from course_utils.data.images import load_solar_cells, solar_cell_images
+from course_utils.data.tasks import Task
+from course_utils.experiments.results import estimate
+from course_utils.features.extraction import feature_task
+from course_utils.features.prefix import CachedPrefix
+from course_utils.models.classifier import Classifier
+from course_utils.models.freezing import batch_norms, freeze
+from course_utils.models.imagenet import imagenet_classifier
+from course_utils.models.inference import predict
+from course_utils.models.surgery import replace_head
+from course_utils.objectives.losses import CrossEntropy
+from course_utils.objectives.regularizers import L2, L2SP
+from course_utils.training.evaluation import evaluate
+from course_utils.training.loop import fit, linear_probe
 
 SIZE = 64  # pixels: whole networks on larger images would take an hour
 NUM_EPOCHS = 6

@@ -2,8 +2,8 @@
 
 import torch
 
-from course_utils.backbones import Classifier
-from course_utils.prefix import one_view_each
+from course_utils.data.augmentation import one_view_each
+from course_utils.models.classifier import Classifier
 
 
 class RandomViews(Classifier):

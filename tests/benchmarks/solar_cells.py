@@ -24,9 +24,9 @@ import speed
 import torch
 from tables import TABLES, where
 
-from course_utils.benchmark import RESULTS
-from course_utils.environment import use_threads
-from course_utils.kernels import UsageMeter
+from course_utils.environment.machine import use_threads
+from course_utils.experiments.benchmark import RESULTS
+from course_utils.project.kernels import UsageMeter
 
 PARTS = {
     "accuracy": lambda arguments: accuracy.measure(arguments.splits, tuning=arguments.tuning),

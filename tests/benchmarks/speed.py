@@ -16,12 +16,13 @@ from fine_tuning import FineTuning, InBFloat16, InFloat32, new_model, new_prefix
 from random_views import RandomViews
 from torch import nn
 
-from course_utils.batches import shuffled_batches
-from course_utils.datasets import load_solar_cells
-from course_utils.freezing import freeze
-from course_utils.prefix import eight_views
-from course_utils.tasks import Samples
-from course_utils.training import fit, predict
+from course_utils.data.augmentation import eight_views
+from course_utils.data.images import load_solar_cells
+from course_utils.data.samples import Samples
+from course_utils.models.freezing import freeze
+from course_utils.models.inference import predict
+from course_utils.training.batches import shuffled_batches
+from course_utils.training.loop import fit
 
 SEED = 0  # of the split, the head and the order of the samples
 TUTORIAL_EPOCHS = 25  # of PyTorch's transfer learning tutorial

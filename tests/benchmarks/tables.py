@@ -1,6 +1,6 @@
 """The results as Markdown tables: what ``make bench`` prints, and the README shows."""
 
-from course_utils.experiments import Estimate, estimate
+from course_utils.experiments.results import Estimate, estimate
 
 MEASURES = ("weighted_accuracy", "accuracy", "f1", "auc")
 PUBLISHED = {"SVM (Deitsch et al. 2019)": 0.8244, "VGG-19 (Deitsch et al. 2019)": 0.8842}

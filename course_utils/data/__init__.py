@@ -1,0 +1,28 @@
+"""Tasks, samples and where they come from."""
+
+from course_utils.data.augmentation import eight_views, flipped_views
+from course_utils.data.gallery import draw_classes
+from course_utils.data.images import load_digits, load_mnist, load_solar_cells, solar_cell_images
+from course_utils.data.news import load_bbc_news, news_texts, split_article
+from course_utils.data.samples import Samples
+from course_utils.data.splits import split_parts
+from course_utils.data.tasks import Task, subset_of_classes
+from course_utils.data.texts import Texts
+
+__all__ = [
+    "Samples",
+    "Task",
+    "Texts",
+    "draw_classes",
+    "eight_views",
+    "flipped_views",
+    "load_bbc_news",
+    "load_digits",
+    "load_mnist",
+    "load_solar_cells",
+    "news_texts",
+    "solar_cell_images",
+    "split_article",
+    "split_parts",
+    "subset_of_classes",
+]

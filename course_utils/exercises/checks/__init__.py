@@ -1,0 +1,1 @@
+"""What the exercises of all lessons share: states, judges, and how an answer is read."""

@@ -1,0 +1,20 @@
+"""The same run over several seeds, and what may be claimed about it."""
+
+from course_utils.experiments.benchmark import benchmark_results
+from course_utils.experiments.claims import ClaimError, claim
+from course_utils.experiments.methods import Method, MethodTable
+from course_utils.experiments.results import Estimate, Results, estimate, paired_difference
+from course_utils.experiments.runs import repeat
+
+__all__ = [
+    "ClaimError",
+    "Estimate",
+    "Method",
+    "MethodTable",
+    "Results",
+    "benchmark_results",
+    "claim",
+    "estimate",
+    "paired_difference",
+    "repeat",
+]

@@ -1,0 +1,29 @@
+"""What a frozen network says: features, and how far those of two domains are apart."""
+
+from course_utils.features.distances import coral_distance, mmd_squared
+from course_utils.features.extraction import (
+    extract_features,
+    feature_task,
+    stage_features,
+    text_features,
+)
+from course_utils.features.maps import align_subspaces, coral_map, standardize_each
+from course_utils.features.prefix import CachedPrefix, ViewsClassifier
+from course_utils.features.similarity import label_overlap, linear_cka, proxy_a_distance
+
+__all__ = [
+    "CachedPrefix",
+    "ViewsClassifier",
+    "align_subspaces",
+    "coral_distance",
+    "coral_map",
+    "extract_features",
+    "feature_task",
+    "label_overlap",
+    "linear_cka",
+    "mmd_squared",
+    "proxy_a_distance",
+    "stage_features",
+    "standardize_each",
+    "text_features",
+]

@@ -1,0 +1,128 @@
+"""How far two tasks are apart: in their labels, and in their inputs.
+
+Letters in shapes: N samples, D features.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from course_utils.data.splits import split_parts
+
+
+def label_overlap(source_classes: Iterable[str], target_classes: Iterable[str]) -> float:
+    """Share of the classes of two tasks that both have (Jaccard index), 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If a task has no class.
+
+    Examples
+    --------
+    >>> label_overlap(["cat", "dog"], ["dog", "horse"])
+    0.3333333333333333
+    """
+    source, target = set(source_classes), set(target_classes)
+    if not source or not target:
+        raise ValueError(
+            f"source_classes has {len(source)} classes and target_classes {len(target)}; "
+            "give at least one each"
+        )
+    return len(source & target) / len(source | target)
+
+
+def linear_cka(first: Tensor, second: Tensor) -> float:
+    """Compare two representations of the same samples: linear centred kernel alignment.
+
+    It asks whether samples that are alike in one representation are alike in the other. Turning
+    or scaling one of them changes nothing.
+
+    Parameters
+    ----------
+    first, second : torch.Tensor of shape (N, D) and (N, D')
+        Features of the same N samples, in the same order.
+
+    Returns
+    -------
+    float
+        From 0 (nothing in common) to 1 (the same up to a turn and a factor).
+
+    Raises
+    ------
+    ValueError
+        If the numbers of samples differ, or one representation is the same for all samples.
+
+    References
+    ----------
+    Kornblith et al. 2019, arXiv:1905.00414, section 3.
+
+    Examples
+    --------
+    >>> features = torch.tensor([[0.0, 1.0], [1.0, 0.0], [2.0, 2.0]])
+    >>> round(linear_cka(features, 3 * features.flip(1)), 6)
+    1.0
+    """
+    if first.ndim != 2 or second.ndim != 2 or len(first) != len(second):
+        raise ValueError(
+            f"first has shape {tuple(first.shape)} and second {tuple(second.shape)}; "
+            "give (N, D) features of the same N samples"
+        )
+    x, y = (t.double() - t.double().mean(0) for t in (first, second))
+    own = (x.T @ x).norm() * (y.T @ y).norm()
+    if not own > 0:
+        raise ValueError("first or second is the same for all samples; there is nothing to compare")
+    return float((x.T @ y).norm() ** 2 / own)
+
+
+def proxy_a_distance(source: Tensor, target: Tensor, *, seed: int = 0) -> float:
+    """Ask how well a linear classifier tells source inputs from target inputs.
+
+    With its error e on samples that it has not seen, both domains counting the same, the distance
+    is 2 (1 - 2 e): 0 if it can only guess, 2 if it is always right. A negative number, which is
+    possible by chance, is given as 0.
+
+    Parameters
+    ----------
+    source, target : torch.Tensor of shape (N, ...)
+        Inputs or features; flattened to (N, D). The two may differ in N.
+    seed : int
+        A quarter of each domain, drawn by this seed, is kept for measuring the error.
+
+    Returns
+    -------
+    float
+        Between 0 and 2.
+
+    Raises
+    ------
+    ValueError
+        If the inputs differ in D or a domain has fewer than 8 samples.
+
+    References
+    ----------
+    Ben-David et al. 2007, "Analysis of representations for domain adaptation", section 4.
+    """
+    from sklearn.linear_model import LogisticRegression  # slow to import
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    source, target = source.flatten(1), target.flatten(1)
+    if source.shape[1] != target.shape[1] or min(len(source), len(target)) < 8:
+        raise ValueError(
+            f"source is {tuple(source.shape)} and target {tuple(target.shape)} after flattening; "
+            "give the same D, and 8 or more samples of each"
+        )
+    inputs = torch.cat([source, target]).numpy()
+    domain = torch.cat([torch.zeros(len(source)), torch.ones(len(target))]).long()
+    parts = split_parts(domain, seed)
+    train, test = torch.cat([parts["train"], parts["validation"]]), parts["test"]
+    classifier = make_pipeline(
+        StandardScaler(), LogisticRegression(C=0.1, class_weight="balanced", max_iter=1000)
+    )
+    classifier.fit(inputs[train], domain[train])
+    is_wrong = classifier.predict(inputs[test]) != domain[test].numpy()
+    error = np.mean([is_wrong[domain[test].numpy() == side].mean() for side in (0, 1)])
+    return float(max(0.0, 2 * (1 - 2 * error)))

@@ -1,0 +1,72 @@
+"""Let a language model write: its guesses made aloud."""
+
+import torch
+from torch import Tensor
+
+from course_utils.models.gpt import GPT
+from course_utils.models.inference import evaluation_mode
+from course_utils.models.tokenizer import END, Tokenizer
+
+
+@torch.inference_mode()
+def sample_text(
+    model: GPT,
+    tokenizer: Tokenizer,
+    prompt: str = "",
+    *,
+    num_tokens: int = 60,
+    temperature: float = 1.0,
+    seed: int = 0,
+) -> str:
+    """Let a GPT go on with a text, token by token. It stays unchanged.
+
+    Parameters
+    ----------
+    model : GPT
+        The network.
+    tokenizer : Tokenizer
+        The one that the network was trained with.
+    prompt : str
+        How the text begins. Empty: after the end of another text.
+    num_tokens : int
+        Most tokens that are added; it stops earlier where the network says ``"<end>"``.
+    temperature : float
+        The logits are divided by it. 1 draws from the probabilities of the network, a smaller
+        number makes likely tokens likelier, 0 always takes the likeliest.
+    seed : int
+        Another seed gives another text. Global random numbers are not used.
+
+    Returns
+    -------
+    str
+        The prompt and what came after it.
+
+    Raises
+    ------
+    ValueError
+        If ``num_tokens`` is below 1, or ``temperature`` below 0.
+    """
+    if num_tokens < 1:
+        raise ValueError(f"num_tokens is {num_tokens}; give 1 or more")
+    if not 0 <= temperature < float("inf"):
+        raise ValueError(f"temperature is {temperature}; give 0 or more")
+    generator = torch.Generator().manual_seed(seed)
+    end = tokenizer.number_of(END)
+    numbers = [end, *tokenizer.numbers(prompt)]
+    place = next(model.parameters()).device
+    with evaluation_mode(model):
+        for _ in range(num_tokens):
+            seen = torch.tensor([numbers[-model.context :]], device=place)
+            logits = model(seen)[0, -1].float().cpu()
+            logits[tokenizer.pad_id] = -torch.inf  # never seen in training, so never said
+            numbers.append(_draw(logits, temperature, generator))
+            if numbers[-1] == end:
+                break
+    return tokenizer.text_of(numbers)
+
+
+def _draw(logits: Tensor, temperature: float, generator: torch.Generator) -> int:
+    """Draw a token from logits (V,)."""
+    if temperature == 0:
+        return int(logits.argmax())
+    return int(torch.multinomial((logits / temperature).softmax(0), 1, generator=generator))

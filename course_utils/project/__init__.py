@@ -1,0 +1,1 @@
+"""For maintainers: set-up, commands, and the runners of notebooks. Lessons import none of it."""

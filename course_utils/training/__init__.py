@@ -1,0 +1,20 @@
+"""Minimise an objective, and measure what came of it."""
+
+from course_utils.training.batches import epochs_for
+from course_utils.training.evaluation import evaluate, milliseconds_per_input
+from course_utils.training.history import History
+from course_utils.training.loop import TrainingDivergedError, fit, linear_probe
+from course_utils.training.metrics import Metrics, accuracy, compute_metrics
+
+__all__ = [
+    "History",
+    "Metrics",
+    "TrainingDivergedError",
+    "accuracy",
+    "compute_metrics",
+    "epochs_for",
+    "evaluate",
+    "fit",
+    "linear_probe",
+    "milliseconds_per_input",
+]

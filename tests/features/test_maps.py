@@ -1,0 +1,227 @@
+"""Tests of course_utils.alignment_maps."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import inv, sqrtm
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
+from toys import one_thread  # noqa: F401, a fixture
+
+from course_utils.features.maps import align_subspaces, coral_map, standardize_each
+
+
+def domain(number, shift=0.0, *, seed=0, features=3):
+    """Draw correlated features of several scales in double precision."""
+    generator = torch.Generator().manual_seed(seed)
+    mixing = torch.randn(features, features, generator=torch.Generator().manual_seed(seed + 99))
+    return (torch.randn(number, features, generator=generator) @ mixing).double() + shift
+
+
+SOURCE, TARGET = domain(30), domain(20, shift=5.0, seed=1)
+PAIR = SOURCE, TARGET
+EACH_MAP = {
+    "standardize_each": standardize_each,
+    "coral_map": lambda s, t: (coral_map(s, t, match_means=False),),
+    "coral_map with means": lambda s, t: (coral_map(s, t, match_means=True),),
+    "align_subspaces": lambda s, t: align_subspaces(s, t, num_components=2),
+}
+each_map = pytest.mark.parametrize("mapping", EACH_MAP.values(), ids=EACH_MAP)
+
+
+class TestStandardizeEach:
+    def test_both_domains_are_those_of_scikit_learn(self):
+        for found, features in zip(standardize_each(*PAIR), PAIR, strict=True):
+            expected = StandardScaler().fit_transform(features.numpy())
+            torch.testing.assert_close(found, torch.from_numpy(expected))
+
+    def test_each_domain_uses_only_its_own_statistics(self):
+        source, _ = standardize_each(SOURCE, TARGET)
+        again, target = standardize_each(SOURCE, 100 * TARGET - 7)
+        assert torch.equal(source, again)
+        torch.testing.assert_close(target, standardize_each(*PAIR)[1])
+
+    def test_shift_and_stretch_of_each_feature_are_undone(self):
+        source, target = standardize_each(SOURCE, SOURCE * torch.tensor([2.0, 0.1, 50]) + 3)
+        torch.testing.assert_close(source, target)
+
+    def test_a_turn_is_not_undone(self):
+        source, target = standardize_each(SOURCE, SOURCE.flip(1))
+        assert not source.allclose(target, atol=0.5)
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    @pytest.mark.parametrize("number", [0.0, 0.1, 1e6 + 0.1, -1e-20])
+    @pytest.mark.parametrize("num_features", [1, 3])
+    def test_feature_without_spread_becomes_0(self, dtype, number, num_features):
+        # the mean of 30 equal numbers is rounded: dividing what is left by itself would give 1
+        source, target = (features[:, :num_features].to(dtype) for features in PAIR)
+        flat = source.clone()
+        flat[:, 0] = number
+        found = standardize_each(flat, target)
+        expected = standardize_each(source, target)
+        assert found[0][:, 0].abs().max() == 0
+        torch.testing.assert_close(found[0][:, 1:], expected[0][:, 1:])
+        assert torch.equal(found[1], expected[1])
+
+    def test_large_means_cost_no_digits(self):
+        source = SOURCE.float() + 1e4
+        expected = StandardScaler().fit_transform(source.double().numpy())
+        found, _ = standardize_each(source, source)
+        torch.testing.assert_close(found, torch.from_numpy(expected).float(), rtol=1e-6, atol=1e-7)
+
+    def test_small_spread_is_one_too(self):
+        source = torch.tensor([[1.0], [1.0 + 2**-20]])
+        torch.testing.assert_close(standardize_each(source, source)[0], torch.tensor([[-1.0], [1]]))
+
+    def test_single_sample_is_its_own_mean(self):
+        source, _ = standardize_each(SOURCE[:1], TARGET)
+        assert source.abs().max() == 0
+
+
+def covariance_and_identity(features):
+    return np.cov(features.T.numpy()) + np.eye(features.shape[1])
+
+
+class TestCoralMap:
+    # algorithm 1, with the matrix functions of scipy
+    EXPECTED = inv(sqrtm(covariance_and_identity(SOURCE))) @ sqrtm(covariance_and_identity(TARGET))
+
+    def test_algorithm_of_the_paper(self):
+        found = coral_map(*PAIR, match_means=False)
+        torch.testing.assert_close(found, SOURCE @ torch.from_numpy(self.EXPECTED))
+
+    def test_algorithm_with_means(self):
+        found = coral_map(*PAIR, match_means=True)
+        centred = (SOURCE - SOURCE.mean(0)) @ torch.from_numpy(self.EXPECTED)
+        torch.testing.assert_close(found, centred + TARGET.mean(0))
+
+    def test_one_feature_by_hand(self):
+        # variances 2 and 8 give 3 and 9: each number times sqrt(3), the means are 0 and 5
+        source, target = torch.tensor([[-1.0], [1.0]]), torch.tensor([[3.0], [7.0]])
+        expected = 3**0.5 * source
+        torch.testing.assert_close(coral_map(source, target, match_means=False), expected)
+        torch.testing.assert_close(coral_map(source, target, match_means=True), expected + 5)
+
+    def test_regularised_covariance_becomes_that_of_the_target(self):
+        # the map is linear, X A, and A^T C_S A = C_T
+        A = torch.linalg.lstsq(SOURCE, coral_map(*PAIR, match_means=False)).solution.numpy()
+        found = A.T @ covariance_and_identity(SOURCE) @ A
+        np.testing.assert_allclose(found, covariance_and_identity(TARGET), rtol=1e-9)
+
+    def test_covariance_is_that_of_the_target_where_the_identity_is_small_beside_it(self):
+        found = coral_map(1e4 * SOURCE, 1e4 * TARGET, match_means=False)
+        expected = 1e8 * np.cov(TARGET.T.numpy())
+        np.testing.assert_allclose(np.cov(found.T.numpy()), expected, rtol=1e-6)
+
+    def test_small_features_are_left_alone_because_of_the_identity(self):
+        found = coral_map(1e-4 * SOURCE, 1e-4 * TARGET, match_means=False)
+        torch.testing.assert_close(found, 1e-4 * SOURCE, rtol=1e-5, atol=1e-10)
+
+    def test_domain_that_is_only_shifted_needs_the_means(self):
+        target = SOURCE + torch.tensor([5.0, 0, -3])
+        torch.testing.assert_close(coral_map(SOURCE, target, match_means=False), SOURCE)
+        torch.testing.assert_close(coral_map(SOURCE, target, match_means=True), target)
+
+    def test_mean_is_that_of_the_target_only_if_asked_for(self):
+        means = [coral_map(*PAIR, match_means=matched).mean(0) for matched in (True, False)]
+        torch.testing.assert_close(means[0], TARGET.mean(0))
+        torch.testing.assert_close(means[1], SOURCE.mean(0) @ torch.from_numpy(self.EXPECTED))
+
+    def test_more_features_than_samples_are_no_problem(self):
+        found = coral_map(domain(4, features=20), domain(3, features=20, seed=1), match_means=True)
+        assert found.isfinite().all()
+
+    def test_means_must_be_decided_on(self):
+        with pytest.raises(TypeError, match="match_means"):
+            coral_map(*PAIR)
+
+
+class TestAlignSubspaces:
+    @pytest.mark.parametrize("num_components", [1, 2, 3])
+    def test_both_domains_are_those_of_scikit_learn_up_to_the_signs(self, num_components):
+        x, y = (features.numpy() for features in PAIR)
+        bases = PCA(num_components).fit(x), PCA(num_components).fit(y)
+        P_S, P_T = (basis.components_.T for basis in bases)
+        expected = bases[0].transform(x) @ P_S.T @ P_T, bases[1].transform(y)
+        found = [part.numpy() for part in align_subspaces(*PAIR, num_components=num_components)]
+        signs = np.sign((found[1] * expected[1]).sum(0))  # one for both domains
+        for ours, theirs in zip(found, expected, strict=True):
+            np.testing.assert_allclose(signs * ours, theirs, atol=1e-10)
+
+    def test_equal_domains_stay_equal_and_a_shift_does_not_matter(self):
+        source, target = align_subspaces(SOURCE, SOURCE + 7, num_components=2)
+        torch.testing.assert_close(source, target)
+
+    def test_directions_that_the_target_lacks_are_left_out(self):
+        source = torch.tensor([[-1.0, 0], [1, 0]])
+        found = align_subspaces(source, source.flip(1), num_components=1)
+        torch.testing.assert_close(found[0], torch.zeros(2, 1))
+        torch.testing.assert_close(found[1].abs(), torch.ones(2, 1))
+
+    def test_direction_between_counts_by_its_cosine(self):
+        # from (1, 1) / sqrt(2) to (1, 0) is 45 degrees: sqrt(2) * cos 45 degrees = 1
+        source, target = torch.tensor([[-1.0, -1], [1, 1]]), torch.tensor([[-3.0, 0], [3, 0]])
+        mapped, _ = align_subspaces(source, target, num_components=1)
+        torch.testing.assert_close(mapped.abs(), torch.ones(2, 1))
+
+    def test_all_components_keep_all_distances(self):
+        for mapped, features in zip(align_subspaces(*PAIR, num_components=3), PAIR, strict=True):
+            torch.testing.assert_close(torch.pdist(mapped), torch.pdist(features))
+
+    def test_spreads_of_the_target_come_in_order(self):
+        _, target = align_subspaces(*PAIR, num_components=3)
+        expected = np.linalg.eigvalsh(np.cov(TARGET.T.numpy()))[::-1]
+        np.testing.assert_allclose(np.cov(target.T.numpy()), np.diag(expected), atol=1e-10)
+
+    @pytest.mark.parametrize(
+        ("source", "target", "number", "most"),
+        [
+            (SOURCE, TARGET, 0, 3),
+            (SOURCE, TARGET, -1, 3),
+            (SOURCE, TARGET, 4, 3),
+            (SOURCE[:3], TARGET, 3, 2),  # three centred points lie in a plane
+            (SOURCE, TARGET[:2], 2, 1),
+        ],
+    )
+    def test_number_of_components_out_of_range_is_refused(self, source, target, number, most):
+        with pytest.raises(ValueError, match=f"num_components is {number}; give 1 to {most}, as"):
+            align_subspaces(source, target, num_components=number)
+
+
+class TestWhatAllMapsShare:
+    @each_map
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    def test_precision_is_that_of_the_features_and_they_stay_as_they_were(self, mapping, dtype):
+        pair = [features.to(dtype) for features in PAIR]
+        copies = [features.clone() for features in pair]
+        for mapped in mapping(*pair):
+            assert mapped.dtype == dtype
+        assert all(torch.equal(*both) for both in zip(pair, copies, strict=True))
+
+    @each_map
+    def test_each_row_goes_with_its_sample(self, mapping):
+        order = torch.randperm(30, generator=torch.Generator().manual_seed(2))
+        expected = mapping(*PAIR)[0][order]
+        torch.testing.assert_close(mapping(SOURCE[order], TARGET)[0], expected)
+
+    @each_map
+    def test_single_precision_loses_no_digits_on_the_way(self, mapping):
+        pair = [features.float() for features in PAIR]
+        doubled = mapping(*(features.double() for features in pair))
+        for found, expected in zip(mapping(*pair), doubled, strict=True):
+            torch.testing.assert_close(found, expected.float(), rtol=1e-6, atol=1e-6)
+
+    @each_map
+    def test_features_of_two_forms_are_refused(self, mapping):
+        with pytest.raises(ValueError, match=r"source has shape \(30, 3\) and target \(20, 2\)"):
+            mapping(SOURCE, TARGET[:, :2])
+        with pytest.raises(TypeError, match="target is ndarray; give a tensor of floating-point"):
+            mapping(SOURCE, TARGET.numpy())
+        with pytest.raises(ValueError, match=r"source has 30 rows and target 0; give . or more"):
+            mapping(SOURCE, TARGET[:0])
+
+    @pytest.mark.parametrize("name", [name for name in EACH_MAP if name != "standardize_each"])
+    def test_a_covariance_of_one_sample_is_refused(self, name):
+        for pair in ((SOURCE[:1], TARGET), (SOURCE, TARGET[:1])):
+            with pytest.raises(ValueError, match="give 2 or more of each"):
+                EACH_MAP[name](*pair)

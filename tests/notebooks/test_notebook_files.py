@@ -1,0 +1,24 @@
+"""Every notebook of the course keeps every rule, as a file and without a run."""
+
+from pathlib import Path
+
+import pytest
+from lesson import Lesson
+from notebook_rules import RULES
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+
+
+class TestCourse:
+    def test_lessons_are_there_and_numbered_without_gaps(self):
+        numbers = [path.name[:2] for path in NOTEBOOKS]
+        assert len(numbers) >= 2, "notebooks/ has fewer than two lessons"
+        assert numbers == [f"{number:02d}" for number in range(len(numbers))]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+class TestEachNotebook:
+    def test_keeps_the_rule(self, rule, path):
+        problems = rule(Lesson.read(path))
+        assert not problems, f"{path.name}\n" + "\n".join(f"- {problem}" for problem in problems)

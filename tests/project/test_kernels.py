@@ -1,0 +1,143 @@
+"""Tests of `course_utils.project.kernels`."""
+
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from course_utils.project import kernels
+from course_utils.project.kernels import UsageMeter, kernel_environment, tree_memory
+
+MEGABYTE = 1_000_000
+# Writes 200 MB, says so, and waits until its input is closed.
+HOLDS_200_MB = "data = b'1' * 200_000_000; print('ready', flush=True); input()"
+# The same in a child process of its own.
+CHILD_HOLDS_200_MB = (
+    "import subprocess, sys\n"
+    f"child = subprocess.Popen([sys.executable, '-c', {HOLDS_200_MB!r}])\n"
+    "child.wait()"
+)
+
+
+@pytest.fixture
+def start():
+    """Return a function that runs Python source in a process and waits until it is ready."""
+    processes = []
+
+    def run(source):
+        process = subprocess.Popen(
+            [sys.executable, "-c", source], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        processes.append(process)
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    yield run
+    for process in processes:
+        process.stdin.close()
+        process.wait(timeout=10)
+        process.stdout.close()
+
+
+class TestKernelEnvironment:
+    def test_settings_that_change_outputs_are_fixed(self, monkeypatch):
+        monkeypatch.setenv("MPLBACKEND", "agg")
+        monkeypatch.setenv("TQDM_DISABLE", "0")
+        environment = kernel_environment("/anywhere/03_tiny.ipynb", "/scratch")
+        assert "MPLBACKEND" not in environment
+        assert "PYTEST_CURRENT_TEST" not in environment
+        assert environment["TQDM_DISABLE"] == "1"
+        assert environment["COURSE_NOTEBOOK"] == "03_tiny.ipynb"
+        assert environment["IPYTHONDIR"] == "/scratch"
+
+    def test_everything_else_is_passed_on(self, monkeypatch):
+        monkeypatch.setenv("COURSE_CACHE_DIR", "/cache")
+        assert kernel_environment("a.ipynb", "/scratch")["COURSE_CACHE_DIR"] == "/cache"
+
+    def test_own_environment_stays_as_it_is(self):
+        before = dict(os.environ)
+        kernel_environment("a.ipynb", "/scratch")
+        assert dict(os.environ) == before
+
+
+class TestTreeMemory:
+    def test_written_pages_count(self, start):
+        memory = tree_memory(start(HOLDS_200_MB).pid)
+        assert 200 * MEGABYTE < memory < 300 * MEGABYTE
+
+    def test_child_processes_count(self, start):
+        process = start(CHILD_HOLDS_200_MB)
+        assert tree_memory(process.pid) > 200 * MEGABYTE
+        assert psutil.Process(process.pid).memory_info().rss < 100 * MEGABYTE
+
+    def test_ended_process_has_none(self):
+        process = subprocess.Popen([sys.executable, "-c", ""])
+        process.wait()
+        assert tree_memory(process.pid) == 0
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the shared part")
+    def test_shared_pages_count_once(self):
+        data = b"1" * (200 * MEGABYTE)
+        before = tree_memory(os.getpid())
+        child = os.fork()
+        if child == 0:  # shares all pages with its parent and waits to be ended
+            time.sleep(30)
+            os._exit(0)
+        try:
+            assert tree_memory(os.getpid()) < before + len(data) / 2
+        finally:
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+
+    def test_systems_without_shared_part_use_resident_memory(self, monkeypatch):
+        monkeypatch.setattr(sys, "platform", "darwin")
+        process = psutil.Process()
+        # other tests may have left worker processes behind: they count as well
+        tree = [process, *process.children(recursive=True)]
+        assert tree_memory(process.pid) == pytest.approx(
+            sum(each.memory_info().rss for each in tree), rel=0.1
+        )
+
+
+class TestUsageMeter:
+    def test_peak_is_kept_after_memory_is_freed(self, monkeypatch):
+        monkeypatch.setattr(kernels, "PAUSE_PER_READING", 0)  # a process of tests is large
+        with UsageMeter(os.getpid(), interval=0.01) as meter:
+            before = tree_memory(os.getpid())
+            data = b"1" * (200 * MEGABYTE)
+            time.sleep(0.2)
+            del data
+        assert meter.peak_memory > before + 150 * MEGABYTE
+        assert tree_memory(os.getpid()) < before + 50 * MEGABYTE
+
+    def test_long_readings_are_rare(self, monkeypatch):
+        readings = []
+
+        def long_reading(pid):
+            readings.append(pid)
+            time.sleep(0.02)
+            return 1
+
+        monkeypatch.setattr(kernels, "tree_memory", long_reading)
+        with UsageMeter(os.getpid(), interval=0.01):
+            time.sleep(0.8)
+        assert 1 <= len(readings) <= 2  # pauses of 0.6 seconds; without them it would be 26
+
+    def test_seconds_stop_with_it(self):
+        meter = UsageMeter(os.getpid(), interval=0.01)
+        assert meter.seconds == 0.0
+        meter.start()
+        time.sleep(0.1)
+        meter.stop()
+        seconds = meter.seconds
+        time.sleep(0.05)
+        meter.stop()
+        assert 0.1 <= seconds < 5
+        assert meter.seconds == seconds
+
+    def test_interval_of_zero_is_refused(self):
+        with pytest.raises(ValueError, match="interval is 0 seconds.*above 0.*0.2"):
+            UsageMeter(os.getpid(), interval=0)
