@@ -193,7 +193,7 @@ def check_samples(name: str, samples: Any) -> Samples:
 
 
 def _as_labels(labels: Any) -> Tensor:
-    """Return labels: classes (N,) as int64, or numbers (N, ...) with decimals."""
+    """Return labels: classes (N,) as int64, numbers with decimals or tokens (N, ...)."""
     if labels is None:
         raise TypeError(
             "labels is None; give one for each input, or -1 for each if nobody knows them"
@@ -203,7 +203,9 @@ def _as_labels(labels: Any) -> Tensor:
         raise ValueError("labels is one number; give one for each input")
     if found.is_floating_point():
         return found
-    return as_labels("labels", found, unknown=True) if len(found) else found.long().flatten()
+    if len(found) and found[0].numel() == 1:
+        return as_labels("labels", found, unknown=True)
+    return found.long()
 
 
 def _as_indices(found: Tensor) -> Tensor:

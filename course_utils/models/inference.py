@@ -3,12 +3,16 @@
 Letters in shapes: N samples, K classes.
 """
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from course_utils.data.samples import Samples, is_text
+from course_utils.environment.arguments import as_rows, check_module, described
 from course_utils.environment.machine import device, keep_freed_memory
 
 
@@ -35,7 +39,8 @@ def answering(model: nn.Module) -> Iterator[str]:
     str
         The device, to which the inputs have to go as well.
     """
-    home, place = next(model.parameters()).device, device()
+    first = next(itertools.chain(model.parameters(), model.buffers()), None)
+    home, place = first.device if first is not None else torch.device("cpu"), device()
     try:
         with evaluation_mode(model.to(place)), torch.inference_mode():
             yield place
@@ -67,15 +72,15 @@ def forward_batches(inputs: Tensor) -> tuple[Tensor, ...]:
 
     Raises
     ------
-    TypeError
-        If the inputs are no tensor.
+    TypeError, ValueError
+        If the inputs are no numbers, or there is none.
 
     Examples
     --------
     >>> [len(batch) for batch in forward_batches(torch.zeros(10, 1, 192, 192))]
     [4, 4, 2]
     """
-    check_tensor(inputs)
+    inputs = as_inputs(inputs)
     keep_freed_memory()
     at_once = TOKENS_AT_ONCE if inputs.dtype == torch.int64 else NUMBERS_AT_ONCE
     return inputs.split(_batch_size(at_once, inputs[:1].numel()))
@@ -114,24 +119,104 @@ def like_lengths(lengths: Tensor) -> list[Tensor]:
     return groups
 
 
-def check_tensor(inputs: Tensor) -> None:
-    """Raise if the inputs of a network are no tensor, but texts.
+def as_inputs(inputs: Any) -> Tensor:
+    """Return inputs of a network as a tensor, at least one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If these are texts or no numbers, or there is none.
+    """
+    if is_text(inputs):
+        raise TypeError(
+            f"inputs has {len(inputs)} texts, and a network reads tensors; turn texts into tokens "
+            "first: token_task(task, backbone, max_tokens)"
+        )
+    if isinstance(inputs, Samples):
+        raise TypeError(f"inputs is {described(inputs)}; give its inputs: samples.inputs")
+    return as_rows("inputs", inputs)
+
+
+def ask(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Run a model on a batch, and check what it gives.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Gets a copy of the inputs on its device and, where both are decimals, in its precision: what
+        it changes in place is not the caller's.
+    inputs : torch.Tensor of shape (N, ...)
+        As `as_inputs` returns them.
+
+    Returns
+    -------
+    torch.Tensor of shape (N, ...)
+        One row of decimals for each input.
 
     Raises
     ------
     TypeError
-        With what to do.
+        If the model gives no tensor of decimals.
+    ValueError
+        If it cannot read the inputs, or gives another number of rows.
     """
-    if not isinstance(inputs, Tensor):
+    weight = next((w for w in model.parameters() if w.is_floating_point()), None)
+    place = inputs.device if weight is None else weight.device
+    is_double = weight is not None and torch.float64 in (weight.dtype, inputs.dtype)
+    dtype = weight.dtype if is_double and inputs.is_floating_point() else inputs.dtype
+    try:
+        outputs = model(inputs.to(place, dtype, copy=True))
+    except (RuntimeError, IndexError, TypeError, ValueError) as error:
+        if isinstance(error, TypeError | ValueError) and not _is_of_torch(error):
+            raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"model cannot read inputs of shape {tuple(inputs.shape)} and type {inputs.dtype}: "
+            f"{reason}; give inputs of the form that it was built for"
+        ) from error
+    if not isinstance(outputs, Tensor) or not outputs.is_floating_point():
         raise TypeError(
-            f"inputs is {inputs!r}, and a network reads tensors; turn texts into tokens first: "
-            "token_task(task, backbone, max_tokens)"
+            f"model returns {described(outputs)}; give a model that returns a tensor of decimals, "
+            "a row for each input: for a library's model a small nn.Module that takes it out"
         )
+    if outputs.ndim == 0 or len(outputs) != len(inputs):
+        raise ValueError(
+            f"model returns shape {tuple(outputs.shape)} for {len(inputs)} inputs; give a model "
+            "that returns one row for each"
+        )
+    return outputs
 
 
-def predict(model: nn.Module, inputs: Tensor) -> Tensor:
-    """Compute outputs (N, K) in evaluation mode, without gradients, on the CPU."""
-    with answering(model) as place:
-        outputs = [model(part.to(place)).cpu() for part in forward_batches(inputs)]
+def _is_of_torch(error: Exception) -> bool:
+    """Whether an error was raised inside of torch, in words for its own developers."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return last is not None and "torch" in last.tb_frame.f_globals.get("__name__", "").split(".")
+
+
+def predict(model: nn.Module, inputs: Any) -> Tensor:
+    """Compute outputs (N, K) in evaluation mode, without gradients, on the CPU.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Stays unchanged.
+    inputs : torch.Tensor of shape (N, ...), or array or list of numbers
+        Stay unchanged, also where the model works in place.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If model and inputs do not fit together.
+
+    Examples
+    --------
+    >>> predict(nn.Linear(4, 2), torch.zeros(3, 4)).shape
+    torch.Size([3, 2])
+    """
+    check_module("model", model)
+    with answering(model):
+        outputs = [ask(model, part).cpu() for part in forward_batches(inputs)]
     # joined outside of inference mode: such tensors could not be targets of a loss (distillation)
     return torch.cat(outputs)

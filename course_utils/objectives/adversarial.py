@@ -128,6 +128,10 @@ class DomainAdversarial(Alignment):
                 nn.Linear(num_features, hidden), nn.ReLU(), nn.Linear(hidden, 1)
             )
 
+    def count_step(self) -> None:
+        """Let the ramp go on by one step of the optimiser."""
+        self.num_steps += 1
+
     def own_helpers(self) -> dict[str, nn.Module]:
         """Return the domain classifier, which learns with the model."""
         return {"domain_classifier": self.domain_classifier}
@@ -141,9 +145,7 @@ class DomainAdversarial(Alignment):
         return 2 / (1 + math.exp(-10 * progress)) - 1
 
     def compare(self, source: Tensor, target: Tensor) -> Tensor:
-        """Compute the cross-entropy of the domain classifier, and count the step.
-
-        Without gradients, which is no step of training, nothing is counted.
+        """Compute the cross-entropy of the domain classifier.
 
         Raises
         ------
@@ -155,10 +157,8 @@ class DomainAdversarial(Alignment):
                 f"num_features is {self.num_features} and the backbone gives features of shape "
                 f"{tuple(source.shape)}; give the D of (N, D)"
             )
-        strength = self.strength
-        self.num_steps += torch.is_grad_enabled()
         logits = [
-            self.domain_classifier(reverse_gradient(features, strength)).squeeze(1)
+            self.domain_classifier(reverse_gradient(features, self.strength)).squeeze(1)
             for features in (source, target)
         ]
         # -log of the probability of the true domain; the logit is that of "target"

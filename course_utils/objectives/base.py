@@ -12,6 +12,9 @@ from numbers import Real
 
 from torch import Tensor, nn
 
+from course_utils.data.samples import Samples
+from course_utils.environment.arguments import described
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -33,6 +36,10 @@ class Batch:
         Position of each sample in its complete data set.
     features : torch.Tensor of shape (N, D), optional
         What ``model.backbone`` made of the inputs on the way to the outputs, with its gradient.
+    data : Samples, optional
+        All samples, from which the batch was drawn. A weighted mean needs them: divided by the
+        weights of its own batch, each batch would count the same, whatever its weights are.
+        Default: the batch is all there is.
     """
 
     model: nn.Module
@@ -42,6 +49,7 @@ class Batch:
     weights: Tensor | None = None
     indices: Tensor | None = None
     features: Tensor | None = None
+    data: Samples | None = None
 
 
 class Objective:
@@ -53,8 +61,21 @@ class Objective:
     parts: tuple[tuple[float, "Term"], ...]  # the terms, each with its factor
 
     def values(self, batch: Batch) -> dict[str, Tensor]:
-        """Compute each term without its factor: a scalar for each name."""
-        return {name: term.value(batch) for name, (_, term) in self.named_parts().items()}
+        """Compute each term without its factor: a scalar for each name.
+
+        Raises
+        ------
+        TypeError
+            If a term gives something else.
+        """
+        values = {name: term.value(batch) for name, (_, term) in self.named_parts().items()}
+        for name, value in values.items():
+            if not isinstance(value, Tensor) or value.ndim > 0:
+                raise TypeError(
+                    f"the term {name!r} gives {described(value)}; let its value() return a tensor "
+                    "of one number, with its gradient: no float(), no item()"
+                )
+        return values
 
     def named_parts(self) -> dict[str, tuple[float, "Term"]]:
         """Return factor and term by name; a second L2 gets the name ``"L2 (2)"``."""
@@ -173,6 +194,15 @@ class Term(Objective, ABC):
     @abstractmethod
     def value(self, batch: Batch) -> Tensor:
         """Compute the term for a batch: a scalar with a gradient."""
+
+    def check(self, batch: Batch) -> None:
+        """Raise if the term cannot be computed for labels and outputs like those of the batch.
+
+        `fit` asks before the first step, with all samples and outputs of the right shape.
+        """
+
+    def count_step(self) -> None:
+        """Take note of a finished step of the optimiser, which may have computed values often."""
 
     def own_helpers(self) -> dict[str, nn.Module]:
         """Return modules of the term itself that learn along, such as a domain classifier."""

@@ -8,10 +8,9 @@ inputs than the student, larger images for example, and no label is needed.
 Letters in shapes: N samples in a batch, M in the complete data set, K classes, D features.
 """
 
-from numbers import Real
-
 from torch import Tensor, nn
 
+from course_utils.environment.arguments import check_number
 from course_utils.environment.machine import seeded
 from course_utils.objectives.base import Batch, Term, features_in
 from course_utils.objectives.losses import mean_over_samples
@@ -20,11 +19,7 @@ from course_utils.objectives.teacher import as_table, rows_for
 
 def check_temperature(temperature: float) -> float:
     """Raise unless the temperature is a finite number above 0; return it."""
-    if not isinstance(temperature, Real) or isinstance(temperature, bool):
-        raise TypeError(f"temperature is {temperature!r}; give a number above 0")
-    if not 0 < temperature < float("inf"):
-        raise ValueError(f"temperature is {temperature}; give a finite number above 0")
-    return temperature
+    return check_number("temperature", temperature, above=0)
 
 
 def features_for(term: Term, batch: Batch, num_features: int) -> Tensor:
@@ -178,6 +173,10 @@ class Distillation(Term):
         self.teacher_logits = as_table(teacher_logits, "teacher_logits")
         self.temperature = check_temperature(temperature)
 
+    def check(self, batch: Batch) -> None:
+        """Raise if the teacher's answers do not fit the batch. See `value`."""
+        self._rows(batch)
+
     def value(self, batch: Batch) -> Tensor:
         """Compute the weighted mean over the batch.
 
@@ -186,6 +185,11 @@ class Distillation(Term):
         ValueError
             If the teacher has no answer for a sample, or answers for other classes than the model.
         """
+        losses = distillation_loss(batch.outputs, self._rows(batch), self.temperature)
+        return mean_over_samples(losses, batch.weights, (batch.data or batch).weights)
+
+    def _rows(self, batch: Batch) -> Tensor:
+        """Return the teacher's answers for the batch."""
         rows = rows_for(self, batch, self.teacher_logits)
         if rows.shape != batch.outputs.shape:
             raise ValueError(
@@ -193,8 +197,7 @@ class Distillation(Term):
                 f"{tuple(batch.outputs.shape)}; teacher and student need the same classes: replace "
                 "a head, or choose the columns"
             )
-        losses = distillation_loss(batch.outputs, rows, self.temperature)
-        return mean_over_samples(losses, batch.weights)
+        return rows
 
     @property
     def text(self) -> str:
@@ -251,11 +254,14 @@ class Hint(Term):
 
     def __init__(self, teacher_features: Tensor, num_features: int, *, seed: int = 0):
         self.teacher_features = as_table(teacher_features, "teacher_features")
-        if num_features < 1:
-            raise ValueError(f"num_features is {num_features}; give 1 or more")
+        num_features = check_number("num_features", num_features, low=1, whole=True)
         self.seed = seed
         with seeded(seed):
             self.regressor = nn.Linear(num_features, self.teacher_features.shape[1])
+
+    def check(self, batch: Batch) -> None:
+        """Raise if the teacher has no features for a sample. See `value`."""
+        rows_for(self, batch, self.teacher_features)
 
     def own_helpers(self) -> dict[str, nn.Module]:
         """Return the linear function from the student's features to the teacher's."""

@@ -85,6 +85,10 @@ class LearningWithoutForgetting(Term):
         # the source may be frozen, or go on learning: its head must not be touched through ours
         self.old_head = unfreeze(deepcopy(source_model.head))
 
+    def check(self, batch: Batch) -> None:
+        """Raise if the source model was not asked about a sample. See `value`."""
+        rows_for(self, batch, self.source_logits)
+
     def own_helpers(self) -> dict[str, nn.Module]:
         """Return the copy of the source model's head."""
         return {"old_head": self.old_head}

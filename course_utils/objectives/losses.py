@@ -7,12 +7,39 @@ import torch
 import torch.nn.functional as F  # noqa: N812, the name torch itself uses
 from torch import Tensor
 
+from course_utils.data.samples import Samples
+from course_utils.environment.arguments import as_rows, check_number
 from course_utils.objectives.base import Batch, Term
 
 
-def mean_over_samples(losses: Tensor, weights: Tensor | None) -> Tensor:
-    """Average losses (N,): the sum of w_i times loss_i divided by the sum of w_i."""
-    return losses.mean() if weights is None else (weights * losses).sum() / weights.sum()
+def mean_over_samples(
+    losses: Tensor, weights: Tensor | None, all_weights: Tensor | None = None
+) -> Tensor:
+    """Average losses (N,), each times its weight over the mean weight of *all* samples.
+
+    For all samples at once it is the sum of w_i loss_i divided by the sum of w_i. The mean over
+    batches is the same number, and so is its gradient. Divided by the sum of weights of its own
+    batch, a batch of light samples would count as much as one of heavy ones.
+
+    Parameters
+    ----------
+    losses : torch.Tensor of shape (N,)
+        Losses of a batch.
+    weights : torch.Tensor of shape (N,), optional
+        How much each counts. None: all the same.
+    all_weights : torch.Tensor of shape (M,), optional
+        Weights of all samples, from which the batch was drawn. Default: the batch is all.
+
+    Examples
+    --------
+    >>> weights = torch.tensor([1.0, 3.0])
+    >>> mean_over_samples(torch.tensor([2.0]), weights[:1], weights)  # 2 * 1 / 2
+    tensor(1.)
+    """
+    if weights is None:
+        return losses.mean()
+    mean = (weights if all_weights is None else all_weights).mean().to(losses)
+    return (weights * losses).mean() / mean
 
 
 def _labels_for(term: Term, batch: Batch) -> Tensor:
@@ -33,6 +60,12 @@ def _check_classes(labels: Tensor, outputs: Tensor) -> None:
         raise ValueError(
             f"outputs has shape {tuple(outputs.shape)} and labels {tuple(labels.shape)}; "
             "CrossEntropy needs (N, K) and (N,)"
+        )
+    if outputs.shape[1] < 2:
+        raise ValueError(
+            f"outputs has shape {tuple(outputs.shape)}, one number for each sample; CrossEntropy "
+            "needs a column for each class: give the model two or more outputs, or use "
+            "SquaredError() for numbers"
         )
     if labels.dtype != torch.int64:
         raise ValueError(
@@ -75,37 +108,52 @@ class CrossEntropy(Term):
     latex = r"\frac{1}{n}\sum_i L_{\mathrm{CE}}\big(y_i, f_w(x_i)\big)"
 
     def __init__(self, *, class_weights=None, label_smoothing: float = 0.0):
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(f"label_smoothing is {label_smoothing}; give 0 to below 1")
-        self.class_weights = None if class_weights is None else torch.as_tensor(class_weights)
-        if self.class_weights is not None and not (self.class_weights >= 0).all():
-            raise ValueError(f"class_weights is {class_weights}; give numbers from 0 on")
-        self.label_smoothing = label_smoothing
+        self.label_smoothing = check_number("label_smoothing", label_smoothing, low=0, below=1)
+        self.class_weights = None
+        if class_weights is not None:
+            self.class_weights = as_rows("class_weights", class_weights, ndim=1).float()
+            if not (self.class_weights >= 0).all() or not (self.class_weights > 0).any():
+                raise ValueError(
+                    f"class_weights is {self.class_weights.tolist()}; give numbers from 0 on, "
+                    "one of them above 0"
+                )
 
-    def value(self, batch: Batch) -> Tensor:
-        """Compute the weighted mean over the batch.
+    def check(self, batch: Batch) -> None:
+        """Raise if the batch is no batch for this loss.
 
         Raises
         ------
         ValueError
-            If the batch has no samples or no labels, a label is no class from 0 to K - 1, or there
-            is not one class weight for each column of the outputs.
+            If the batch has no samples or no labels, a label is no class from 0 to K - 1, there
+            is not one class weight for each column of the outputs, or no sample counts.
         """
-        labels = _labels_for(self, batch)
-        _check_classes(labels, batch.outputs)
+        _check_classes(_labels_for(self, batch), batch.outputs)
+        if self.class_weights is not None and len(self.class_weights) != batch.outputs.shape[1]:
+            raise ValueError(
+                f"class_weights has {len(self.class_weights)} numbers and the model gives "
+                f"{batch.outputs.shape[1]} classes; give one number for each class"
+            )
+        counts = self._count(batch.data or batch)
+        if counts is not None and not (counts > 0).any():
+            raise ValueError(
+                "class_weights is 0 for each class that occurs, so no sample counts; give one of "
+                "them a weight above 0"
+            )
+
+    def value(self, batch: Batch) -> Tensor:
+        """Compute the weighted mean over the batch. For what it refuses see `check`."""
+        self.check(batch)
         losses = F.cross_entropy(
-            batch.outputs, labels, reduction="none", label_smoothing=self.label_smoothing
+            batch.outputs, batch.labels, reduction="none", label_smoothing=self.label_smoothing
         )
-        weights = batch.weights
-        if self.class_weights is not None:
-            if len(self.class_weights) != batch.outputs.shape[1]:
-                raise ValueError(
-                    f"class_weights has {len(self.class_weights)} numbers and the model gives "
-                    f"{batch.outputs.shape[1]} classes; give one number for each class"
-                )
-            by_class = self.class_weights.to(losses)[labels]
-            weights = by_class if weights is None else weights * by_class
-        return mean_over_samples(losses, weights)
+        return mean_over_samples(losses, self._count(batch), self._count(batch.data or batch))
+
+    def _count(self, samples: Batch | Samples) -> Tensor | None:
+        """Return how much each sample counts, by its own weight and that of its class."""
+        if self.class_weights is None:
+            return samples.weights
+        by_class = self.class_weights.to(samples.labels.device)[samples.labels]
+        return by_class if samples.weights is None else samples.weights * by_class
 
     @property
     def text(self) -> str:
@@ -126,22 +174,31 @@ class SquaredError(Term):
     role = "L"
     latex = r"\frac{1}{n}\sum_i \tfrac{1}{2}\lVert y_i - f_w(x_i)\rVert^2"
 
-    def value(self, batch: Batch) -> Tensor:
-        """Compute the weighted mean over the batch.
+    def check(self, batch: Batch) -> None:
+        """Raise if outputs and labels do not belong together; broadcasting would hide it.
 
         Raises
         ------
         ValueError
-            If the batch has no samples or no labels, or outputs and labels have different shapes;
-            broadcasting would hide it.
+            If the batch has no samples or no labels, or outputs and labels have different shapes.
         """
-        outputs, labels = batch.outputs, _labels_for(self, batch)
-        if outputs.ndim == labels.ndim + 1 and outputs.shape[-1] == 1:
-            outputs = outputs[..., 0]
-        if outputs.shape != labels.shape:
+        labels = _labels_for(self, batch)
+        if self._outputs(batch).shape != labels.shape:
             raise ValueError(
-                f"outputs has shape {tuple(outputs.shape)} and labels {tuple(labels.shape)}; "
-                "both must agree"
+                f"outputs has shape {tuple(batch.outputs.shape)} and labels "
+                f"{tuple(labels.shape)}; both must agree"
             )
-        squares = (outputs - labels).square().reshape(len(outputs), -1).sum(1)
-        return mean_over_samples(squares / 2, batch.weights)
+
+    def value(self, batch: Batch) -> Tensor:
+        """Compute the weighted mean over the batch. For what it refuses see `check`."""
+        self.check(batch)
+        squares = (self._outputs(batch) - batch.labels).square().reshape(
+            len(batch.outputs), -1
+        ).sum(1) / 2
+        return mean_over_samples(squares, batch.weights, (batch.data or batch).weights)
+
+    def _outputs(self, batch: Batch) -> Tensor:
+        """Return the outputs, (N, 1) as (N,) where the labels are (N,)."""
+        outputs = batch.outputs
+        is_column = outputs.ndim == batch.labels.ndim + 1 and outputs.shape[-1] == 1
+        return outputs[..., 0] if is_column else outputs

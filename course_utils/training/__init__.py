@@ -2,8 +2,8 @@
 
 from course_utils.training.batches import epochs_for
 from course_utils.training.evaluation import evaluate, milliseconds_per_input
-from course_utils.training.history import History
-from course_utils.training.loop import TrainingDivergedError, fit, linear_probe
+from course_utils.training.history import History, TrainingDivergedError
+from course_utils.training.loop import fit, linear_probe
 from course_utils.training.metrics import Metrics, accuracy, compute_metrics
 
 __all__ = [

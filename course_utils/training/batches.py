@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from course_utils.data.samples import Samples
+from course_utils.environment.arguments import check_number
 
 
 def epochs_for(num_steps: int, num_samples: int, batch_size: int = 32) -> int:
@@ -33,8 +34,7 @@ def epochs_for(num_steps: int, num_samples: int, batch_size: int = 32) -> int:
         ("num_samples", num_samples),
         ("batch_size", batch_size),
     ):
-        if value < 1:
-            raise ValueError(f"{name} is {value}; give 1 or more")
+        check_number(name, value, low=1, whole=True)
     steps_in_epoch = len(cut(torch.arange(num_samples), batch_size))
     return -(-num_steps // steps_in_epoch)
 

@@ -7,8 +7,9 @@ import time
 
 from torch import Tensor, nn
 
-from course_utils.data.samples import Samples
-from course_utils.models.inference import answering, predict
+from course_utils.data.samples import Samples, check_samples
+from course_utils.environment.arguments import as_labels, check_module
+from course_utils.models.inference import answering, as_inputs, ask, predict
 from course_utils.objectives.base import Batch, Objective
 from course_utils.training.metrics import Metrics, compute_metrics
 
@@ -16,19 +17,22 @@ from course_utils.training.metrics import Metrics, compute_metrics
 def evaluate(model: nn.Module, samples: Samples) -> Metrics:
     """Measure a model on samples. It stays unchanged.
 
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Gives a score for each of K classes, (N, K).
+    samples : Samples
+        With labels from 0 to K - 1; see `compute_metrics` for the weights.
+
     Raises
     ------
-    ValueError
-        If there is no sample, or the label of one is unknown.
+    TypeError, ValueError
+        If there is no sample, the label of one is unknown or beyond the classes, or an output is
+        no finite number.
     """
-    if len(samples) == 0:
-        raise ValueError("samples is empty; give at least one sample to measure on")
-    if samples.labels.min() < 0:
-        raise ValueError(
-            f"samples has the label {samples.labels.min()}, which is no class: nobody knows "
-            "whether an answer is right; give labelled samples to measure on"
-        )
-    return compute_metrics(predict(model, samples.inputs), samples.labels, samples.weights)
+    check_samples("samples", samples)
+    labels = as_labels("samples", samples.labels)
+    return compute_metrics(predict(model, samples.inputs), labels, samples.weights)
 
 
 def sample_loss(model: nn.Module, samples: Samples, objective: Objective) -> float:
@@ -36,10 +40,37 @@ def sample_loss(model: nn.Module, samples: Samples, objective: Objective) -> flo
 
     The model stays unchanged.
     """
-    outputs = predict(model, samples.inputs)
-    batch = Batch(model, samples.inputs, samples.labels, outputs, samples.weights, samples.indices)
+    batch = _batch(model, samples, predict(model, samples.inputs))
     losses = [factor * term.value(batch) for factor, term in objective.parts if term.role == "L"]
     return float(sum(losses))
+
+
+def check_terms(
+    name: str, model: nn.Module, samples: Samples, objective: Objective, *, roles: str = "LR"
+) -> None:
+    """Raise before any training if terms of an objective cannot be computed for samples.
+
+    One input runs through the model; its answer stands for all, so that the labels and indices of
+    all samples are looked at.
+
+    Raises
+    ------
+    TypeError, ValueError
+        With what does not fit; the message begins with the name of the samples.
+    """
+    try:
+        answer = predict(model, samples.inputs[:1])
+        outputs = answer.expand(len(samples), *answer.shape[1:])
+        batch = _batch(model, samples, outputs)
+        for _, term in objective.parts:
+            if term.role in roles:
+                term.check(batch)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from error
+
+
+def _batch(model: nn.Module, samples: Samples, outputs: Tensor) -> Batch:
+    return Batch(model, samples.inputs, samples.labels, outputs, samples.weights, samples.indices)
 
 
 def milliseconds_per_input(model: nn.Module, inputs: Tensor) -> float:
@@ -66,12 +97,14 @@ def milliseconds_per_input(model: nn.Module, inputs: Tensor) -> float:
     >>> milliseconds_per_input(nn.Linear(4, 2), torch.zeros(30, 4)) > 0
     True
     """
+    check_module("model", model)
+    inputs = as_inputs(inputs)
     if len(inputs) < 2:
         raise ValueError(f"inputs has the length {len(inputs)}; give at least 2, better 30")
     milliseconds = []
-    with answering(model) as place:
+    with answering(model):
         for one in inputs.split(1):
             start = time.perf_counter()
-            model(one.to(place)).cpu()  # to the CPU: an accelerator has to be waited for
+            ask(model, one).cpu()  # to the CPU: an accelerator has to be waited for
             milliseconds.append(1000 * (time.perf_counter() - start))
     return min(milliseconds)

@@ -9,6 +9,20 @@ from torch import nn
 from course_utils.objectives.base import Objective
 
 
+class TrainingDivergedError(ArithmeticError):
+    """A term of the objective became infinite or not a number."""
+
+
+def check_finite(values: dict[str, float]) -> None:
+    """Raise `TrainingDivergedError` if one of the values is no finite number."""
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise TrainingDivergedError(
+                f"the term {name!r} is {value}, not a finite number; lower learning_rate or the "
+                "factor of the term, and look for inputs that are not finite"
+            )
+
+
 @dataclass
 class History:
     """What happened in each epoch.
@@ -36,6 +50,20 @@ class History:
         factors = {name: factor for name, (factor, _) in objective.named_parts().items()}
         return cls(factors, {name: [] for name in factors})
 
+    def note(self, means: dict[str, float], loss: float | None) -> None:
+        """Add an epoch: the mean of each term, and the loss on validation if there is one.
+
+        Raises
+        ------
+        TrainingDivergedError
+            If that loss is no finite number; the epoch is not added then.
+        """
+        if loss is not None:
+            check_finite({"loss on validation": loss})
+            self.validation_loss.append(loss)
+        for name, mean in means.items():
+            self.terms[name].append(mean)
+
     @property
     def num_epochs(self) -> int:
         """Number of epochs that were run."""
@@ -47,35 +75,52 @@ class History:
 
 
 class EarlyStopping:
-    """Remember the weights with the lowest validation loss.
+    """Remember the weights to go back to, and say when training is over.
 
     Parameters
     ----------
     model : torch.nn.Module
         The model that is being trained.
     patience : int, optional
-        Epochs without improvement after which training is over. None: never, and keep the last.
+        Epochs without improvement after which training is over. None: never.
     """
 
     def __init__(self, model: nn.Module, patience: int | None):
         self.model = model
         self.patience = patience
         self.lowest = math.inf
-        self.epoch = 0
-        self.weights = None
+        self.last = 0
+        self._keep(0)
 
-    def is_over(self, epoch: int, loss: float) -> bool:
-        """Note the validation loss after an epoch; True if training should stop."""
-        if self.patience is None:
-            return False
-        if loss < self.lowest:
-            self.lowest, self.epoch = loss, epoch
-            self.weights = deepcopy(self.model.state_dict())
-        return epoch - self.epoch >= self.patience
+    def _keep(self, epoch: int) -> None:
+        """Copy the weights, and all else that the model stores."""
+        self.epoch = epoch
+        self.weights = deepcopy(self.model.state_dict())
 
-    def restore(self, last_epoch: int) -> int:
-        """Change the model: give it the best weights. Return the epoch that they come from."""
-        if self.weights is None:
-            return last_epoch
+    def note(self, epoch: int, loss: float | None) -> bool:
+        """Note an epoch that came to its end, with its loss on validation if there is one.
+
+        The weights are kept if the loss is the lowest so far, or if there is none.
+
+        Returns
+        -------
+        bool
+            True if training should stop.
+        """
+        self.last = epoch
+        if loss is None or loss < self.lowest:
+            self.lowest = self.lowest if loss is None else loss
+            self._keep(epoch)
+        return self.patience is not None and epoch - self.epoch >= self.patience
+
+    def finish(self) -> int:
+        """Return the epoch of the weights at the end: with patience the best ones, else the last.
+
+        Changes the model where it has to go back.
+        """
+        return self.last if self.patience is None else self.restore()
+
+    def restore(self) -> int:
+        """Change the model: give it the weights that were kept; return their epoch, or 0."""
         self.model.load_state_dict(self.weights)
         return self.epoch

@@ -3,25 +3,32 @@
 Letters in shapes: N samples, D features, K classes.
 """
 
-import math
 from collections import defaultdict
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-from course_utils.data.samples import Samples
+from course_utils.data.samples import Samples, check_samples
+from course_utils.environment.arguments import (
+    check_choice,
+    check_module,
+    check_number,
+    described,
+)
 from course_utils.environment.machine import device, keep_freed_memory, progress_bar
-from course_utils.models.inference import check_tensor
+from course_utils.models.inference import as_inputs, ask
 from course_utils.objectives.base import Batch, Objective
 from course_utils.training.batches import cut, shuffled_batches
-from course_utils.training.evaluation import sample_loss
-from course_utils.training.history import EarlyStopping, History
-from course_utils.training.optimizers import make_optimizer, make_schedule, undone_on_error
-
-
-class TrainingDivergedError(ArithmeticError):
-    """A term of the objective became infinite or not a number."""
+from course_utils.training.evaluation import check_terms, sample_loss
+from course_utils.training.history import EarlyStopping, History, check_finite
+from course_utils.training.optimizers import (
+    OPTIMIZERS,
+    SCHEDULES,
+    make_optimizer,
+    make_schedule,
+    undone_on_error,
+)
 
 
 def fit(
@@ -79,10 +86,15 @@ def fit(
     Raises
     ------
     TrainingDivergedError
-        If a term, or the loss on validation, is no finite number; the step that would use the
-        term is not made.
+        If a term, or the loss on validation, is no finite number.
     TypeError, ValueError
-        If an argument is not allowed.
+        If an argument is not allowed; nothing has changed then.
+
+    Notes
+    -----
+    Whatever ends the training, Ctrl-C too, the model has the best weights so far: those of the
+    epoch with the lowest loss on validation, without it those of the last whole epoch, before the
+    first one those of the start. The error has the history as its attribute ``history``.
 
     Examples
     --------
@@ -91,34 +103,30 @@ def fit(
     >>> fit(nn.Linear(1, 2), samples, CrossEntropy() + 0.1 * L2(), num_epochs=3)
     History(3 epochs of cross-entropy, L2; best epoch 3)
     """
-    _check_arguments(samples, num_epochs, batch_size, validation, patience)
-    if optimizer == "lbfgs" and batch_size < len(samples):
-        raise ValueError(
-            f"batch_size is {batch_size} for {len(samples)} samples; optimizer 'lbfgs' needs all "
-            "of them in one batch"
-        )
+    num_epochs = check_number("num_epochs", num_epochs, low=1, whole=True)
+    batch_size = check_number("batch_size", batch_size, low=1, whole=True)
+    seed = check_number("seed", seed, low=0, whole=True)
+    _check_learning(model, samples, objective, validation, patience)
+    _check_steps(optimizer, schedule, batch_size, len(samples))
     keep_freed_memory()
-    history = History.of(objective)
     helpers = objective.helpers()
     learners = nn.ModuleList([model, *helpers.values()])
+    stepper = make_optimizer(model, optimizer, learning_rate, helpers)
+    history = History.of(objective)
     with _borrowed(learners, seed):
-        stepper = make_optimizer(model, optimizer, learning_rate, helpers)
         steps_per_epoch = len(cut(torch.arange(len(samples)), batch_size))
         scheduler = make_schedule(stepper, schedule, num_epochs * steps_per_epoch)
         stopping = EarlyStopping(learners, patience)
         epochs = range(1, num_epochs + 1)
-        for epoch in progress_bar(epochs, "fit", unit="epoch") if progress else epochs:
-            batches = shuffled_batches(samples, batch_size)
-            learners.train()
-            means = _run_epoch(model, batches, objective, stepper, scheduler)
-            for name, mean in means.items():
-                history.terms[name].append(mean)
-            if validation is not None:
-                history.validation_loss.append(sample_loss(model, validation, objective))
-                _check_finite({"loss on validation": history.validation_loss[-1]})
-                if stopping.is_over(epoch, history.validation_loss[-1]):
+        with _work_is_kept(history, stopping):
+            for epoch in progress_bar(epochs, "fit", unit="epoch") if progress else epochs:
+                learners.train()
+                means = _run_epoch(model, samples, batch_size, objective, (stepper, scheduler))
+                loss = None if validation is None else sample_loss(model, validation, objective)
+                history.note(means, loss)
+                if stopping.note(epoch, loss):
                     break
-        history.best_epoch = stopping.restore(epoch)
+            history.best_epoch = stopping.finish()
     return history
 
 
@@ -141,7 +149,9 @@ def linear_probe(samples: Samples, objective: Objective, *, num_classes: int) ->
     ValueError
         If the inputs are no features.
     """
-    if samples.inputs.ndim != 2:
+    num_classes = check_number("num_classes", num_classes, low=1, whole=True)
+    inputs = as_inputs(check_samples("samples", samples).inputs)
+    if inputs.ndim != 2 or not inputs.is_floating_point():
         raise ValueError(
             f"samples.inputs has shape {tuple(samples.inputs.shape)}; give features (N, D), "
             "see extract_features"
@@ -161,17 +171,51 @@ def linear_probe(samples: Samples, objective: Objective, *, num_classes: int) ->
     return head
 
 
-def _check_arguments(samples, num_epochs, batch_size, validation, patience):
-    for name, value in (("num_epochs", num_epochs), ("batch_size", batch_size)):
-        if value < 1:
-            raise ValueError(f"{name} is {value}; give 1 or more")
-    if len(samples) == 0:
-        raise ValueError("samples is empty; give at least one sample to learn from")
-    check_tensor(samples.inputs)
-    if patience is not None and (validation is None or patience < 1):
-        raise ValueError(
-            f"patience is {patience}; give 1 or more epochs, and validation samples to watch"
+def _check_learning(model, samples, objective, validation, patience) -> None:
+    """Raise, before anything changes, if the model cannot learn from the samples."""
+    check_module("model", model, learns=True)
+    check_samples("samples", samples)
+    if not isinstance(objective, Objective):
+        raise TypeError(
+            f"objective is {described(objective)}; give a term or a sum of terms, such as "
+            "CrossEntropy() + 0.01 * L2()"
         )
+    as_inputs(samples.inputs)
+    check_terms("samples", model, samples, objective)
+    if validation is not None:
+        as_inputs(check_samples("validation", validation).inputs)
+        check_terms("validation", model, validation, objective, roles="L")
+    if patience is not None:
+        check_number("patience", patience, low=1, whole=True)
+        if validation is None:
+            raise ValueError(f"patience is {patience}; give validation samples to watch as well")
+
+
+def _check_steps(optimizer, schedule, batch_size, number) -> None:
+    """Raise if a kind of optimiser or schedule is unknown, or does not fit the batches."""
+    check_choice("optimizer", optimizer, OPTIMIZERS)
+    check_choice("schedule", schedule, SCHEDULES)
+    if optimizer == "lbfgs" and batch_size < number:
+        raise ValueError(
+            f"batch_size is {batch_size} for {number} samples; optimizer 'lbfgs' needs all "
+            "of them in one batch"
+        )
+
+
+@contextmanager
+def _work_is_kept(history: History, stopping: EarlyStopping):
+    """Whatever ends the training, Ctrl-C too: keep the best weights so far, and the history."""
+    try:
+        yield
+    except BaseException as error:
+        history.best_epoch = stopping.restore()
+        error.history = history  # type: ignore[attr-defined]
+        if history.num_epochs:
+            error.add_note(
+                f"The model has its weights of epoch {history.best_epoch} of "
+                f"{history.num_epochs}; the attribute history of this error tells of all of them."
+            )
+        raise
 
 
 @contextmanager
@@ -190,59 +234,57 @@ def _borrowed(model: nn.Module, seed: int):
                 module.training = was_training
 
 
-def _run_epoch(model, batches, objective, stepper, scheduler) -> dict[str, float]:
+def _run_epoch(model, samples, batch_size, objective, stepping) -> dict[str, float]:
     """Make one step for each batch. Return the mean of each term over the samples."""
+    stepper, scheduler = stepping
     sums: dict[str, float] = defaultdict(float)
-    number = 0
-    for samples in batches:
+    for batch in shuffled_batches(samples, batch_size):
         last: dict[str, float] = {}
 
         # the values go into a dict: kept on closure itself, they would tie model and optimiser
         # into a cycle that stays in memory until the garbage collector comes
-        def closure(samples=samples, last=last):
+        def closure(batch=batch, last=last):
             stepper.zero_grad(set_to_none=True)
-            values = _values(model, samples, objective)
+            values = _values(model, batch, objective, samples)
             last.update({name: value.item() for name, value in values.items()})
-            _check_finite(last)
+            check_finite(last)
             total = objective.total(values)
+            if not total.requires_grad:
+                raise ValueError(
+                    f"objective {objective!r} has no gradient for what learns in the model; "
+                    "unfreeze the part that it looks at, or keep its value a tensor"
+                )
             total.backward()
             return total
 
         with undone_on_error(stepper):
             stepper.step(closure)
         scheduler.step()
+        for _, term in objective.parts:
+            term.count_step()
         for name, value in last.items():
-            sums[name] += value * len(samples)
-        number += len(samples)
-    return {name: value / number for name, value in sums.items()}
+            sums[name] += value * len(batch)
+    return {name: value / len(samples) for name, value in sums.items()}
 
 
-def _values(model, samples: Samples, objective: Objective) -> dict[str, Tensor]:
+def _values(model, samples: Samples, objective: Objective, data: Samples) -> dict[str, Tensor]:
     """Run the model on a batch and compute each term of the objective."""
     place = next(model.parameters()).device
     inputs, labels = samples.inputs.to(place), samples.labels.to(place)
     weights = None if samples.weights is None else samples.weights.to(place)
     outputs, features = _outputs_and_features(model, inputs)
-    batch = Batch(model, inputs, labels, outputs, weights, samples.indices, features)
+    indices = samples.indices
+    batch = Batch(model, inputs, labels, outputs, weights, indices, features, data)
     return objective.values(batch)
 
 
 def _outputs_and_features(model, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
     """Run the model once; keep what its backbone gave on the way, if it has one."""
     if not isinstance(getattr(model, "backbone", None), nn.Module):
-        return model(inputs), None
+        return ask(model, inputs), None
     kept = []
     watch = model.backbone.register_forward_hook(lambda module, given, made: kept.append(made))
     try:
-        return model(inputs), kept[0]
+        return ask(model, inputs), kept[0]
     finally:
         watch.remove()
-
-
-def _check_finite(values: dict[str, float]) -> None:
-    for name, value in values.items():
-        if not math.isfinite(value):
-            raise TrainingDivergedError(
-                f"the term {name!r} is {value}, not a finite number; lower learning_rate or the "
-                "factor of the term, and look for inputs that are not finite"
-            )

@@ -10,6 +10,8 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
 
+from course_utils.environment.arguments import check_choice, check_number
+
 
 @contextmanager
 def undone_on_error(stepper: Optimizer):
@@ -88,8 +90,7 @@ def parameter_groups(
     [(0.0001, 2), (0.001, 2)]
     """
     rates = learning_rate if isinstance(learning_rate, dict) else {"": learning_rate}
-    if any(not 0 < rate < float("inf") for rate in rates.values()):
-        raise ValueError(f"learning_rate is {learning_rate}; give numbers above 0")
+    rates = {name: check_number("learning_rate", rate, above=0) for name, rate in rates.items()}
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError("model has no trainable parameter; unfreeze a part of it")
     groups = {prefix: {"params": [], "lr": rate} for prefix, rate in rates.items()}
@@ -127,8 +128,7 @@ def make_optimizer(
     ValueError
         If the optimiser is unknown, or a learning rate does not fit.
     """
-    if optimizer not in OPTIMIZERS:
-        raise ValueError(f"optimizer is {optimizer!r}; give one of {', '.join(OPTIMIZERS)}")
+    check_choice("optimizer", optimizer, OPTIMIZERS)
     return OPTIMIZERS[optimizer](parameter_groups(model, learning_rate, helpers))
 
 
@@ -149,6 +149,5 @@ def make_schedule(stepper: Optimizer, schedule: str, num_steps: int) -> LRSchedu
     ValueError
         If the schedule is unknown.
     """
-    if schedule not in SCHEDULES:
-        raise ValueError(f"schedule is {schedule!r}; give one of {', '.join(SCHEDULES)}")
+    check_choice("schedule", schedule, SCHEDULES)
     return SCHEDULES[schedule](stepper, num_steps)

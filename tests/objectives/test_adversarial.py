@@ -162,12 +162,14 @@ class TestStrength:
     def test_is_1_from_the_start_without_a_ramp(self):
         assert make_term(ramp_steps=None).strength == 1
 
-    def test_steps_with_gradients_are_counted(self):
+    def test_steps_are_counted_and_not_looks(self):
         term, model = make_term(ramp_steps=4), Plain()
         strengths = []
         for _ in range(6):
             strengths.append(term.strength)
-            term.value(make_batch(model))
+            for _ in range(3):  # a line search looks often, and makes one step
+                term.value(make_batch(model))
+            term.count_step()
         assert term.num_steps == 6
         assert strengths[0] == 0
         assert strengths[:5] == sorted(set(strengths))

@@ -76,7 +76,7 @@ class TestSoften:
 
     @BAD_TEMPERATURES
     def test_temperature_that_is_no_finite_number_above_0_is_refused(self, temperature, kind):
-        with pytest.raises(kind, match=rf"temperature is '?{temperature}'?; give a .*above 0"):
+        with pytest.raises(kind, match="temperature is .*; give a .*above 0"):
             soften(TEACHER, temperature)
 
 

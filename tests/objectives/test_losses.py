@@ -84,7 +84,9 @@ class TestCrossEntropy:
             CrossEntropy(label_smoothing=smoothing)
 
     def test_negative_class_weight_is_refused(self):
-        with pytest.raises(ValueError, match=r"class_weights is \[1, -2\]; give numbers from 0"):
+        with pytest.raises(
+            ValueError, match=r"class_weights is \[1.0, -2.0\]; give numbers from 0"
+        ):
             CrossEntropy(class_weights=[1, -2])
 
     @pytest.mark.parametrize("number", [2, 4])

@@ -24,7 +24,6 @@ class TestForwardBatches:
             ("cpu", (5, 1, 10, 10), [2, 2, 1]),
             ("cpu", (5, 3, 10, 10), [1] * 5),  # larger than the limit: one at a time
             ("cpu", (5, 20), [5]),
-            ("cpu", (0, 20), [0]),
             ("cuda", (5, 1, 10, 10), [4, 1]),
         ],
     )
@@ -53,9 +52,7 @@ class TestForwardBatches:
 
     def test_texts_are_refused_by_training_and_evaluation(self):
         samples = Samples(Texts(["a", "b"]), torch.tensor([0, 1]))
-        with pytest.raises(
-            TypeError, match=r"inputs is Texts\(2 texts, first 'a'\), and a network"
-        ):
+        with pytest.raises(TypeError, match="inputs has 2 texts, and a network reads tensors"):
             fit(nn.Linear(1, 2), samples, CrossEntropy(), num_epochs=1)
         with pytest.raises(TypeError, match="turn texts into tokens first"):
             evaluate(nn.Linear(1, 2), samples)
@@ -101,7 +98,7 @@ class TestEpochsFor:
         assert epochs_for(num_steps, num_samples, batch_size=4) == epochs
         steps = []
         model = nn.Linear(4, 2)
-        model.register_forward_pre_hook(lambda module, inputs: steps.append(1))
+        model.register_forward_pre_hook(lambda m, _: steps.extend([1] * m.training))
         samples = make_samples(num_samples)
         fit(model, samples, CrossEntropy(), num_epochs=epochs, batch_size=4)
         assert len(steps) >= num_steps

@@ -36,9 +36,9 @@ class TestEarlyStopping:
         for epoch, loss in enumerate(losses, start=1):
             model.weight.data.fill_(epoch)
             model.running_mean.fill_(epoch)
-            if stopping.is_over(epoch, loss):
+            if stopping.note(epoch, loss):
                 break
-        best = stopping.restore(epoch)
+        best = stopping.finish()
         assert model.running_mean.item() == model.weight.item()  # buffers are restored too
         return epoch, best, model.weight.item()
 
@@ -58,10 +58,18 @@ class TestEarlyStopping:
     def test_without_patience_the_last_weights_stay(self):
         assert self.run([1, 2, 3], None) == (3, 3, 3)
 
+    def test_an_error_brings_the_best_weights_back_also_without_patience(self):
+        model = nn.Linear(1, 1)
+        stopping = EarlyStopping(model, None)
+        for epoch, loss in enumerate([3.0, 1.0, 2.0], start=1):
+            model.weight.data.fill_(epoch)
+            stopping.note(epoch, loss)
+        assert (stopping.restore(), model.weight.item()) == (2, 2)
+
     def test_kept_weights_do_not_follow_the_model(self):
         model = nn.Linear(1, 1)
         stopping = EarlyStopping(model, 5)
-        stopping.is_over(1, 1.0)
+        stopping.note(1, 1.0)
         kept = stopping.weights["weight"].clone()
         model.weight.data += 1
         assert torch.equal(stopping.weights["weight"], kept)

@@ -17,7 +17,17 @@ from course_utils.objectives.losses import CrossEntropy, SquaredError
 from course_utils.objectives.regularizers import L1, L2, L2SP
 from course_utils.training import optimizers
 from course_utils.training.evaluation import sample_loss
-from course_utils.training.loop import TrainingDivergedError, fit, linear_probe
+from course_utils.training.history import TrainingDivergedError
+from course_utils.training.loop import fit, linear_probe
+
+
+class Nowhere(Term):
+    """It is never a number."""
+
+    name, role, latex = "nowhere", "R", "?"
+
+    def value(self, batch):
+        return batch.outputs.sum() * math.nan
 
 
 class Barrier(Term):
@@ -161,9 +171,8 @@ class TestWhatIsGivenBack:
     def test_modes_device_and_random_numbers_after_an_error(self):
         net, samples = self.make(), make_samples()
         before = self.properties(net)
-        samples.inputs[3] = math.nan
         with pytest.raises(TrainingDivergedError):
-            fit(net, samples, CrossEntropy(), num_epochs=2)
+            fit(net, samples, CrossEntropy() + Nowhere(), num_epochs=2)
         assert self.properties(net) == before
         assert all(parameter.grad is None for parameter in net.parameters())
 
@@ -211,19 +220,21 @@ class TestBatches:
     def test_sizes(self, number, batch_size, sizes):
         net = Net()
         fit(net, make_samples(number), CrossEntropy(), num_epochs=1, batch_size=batch_size)
-        assert net.batches == sizes
+        assert net.batches[1:] == sizes  # the first call is a look at what the model gives
 
     def test_batches_of_one_stay_single(self):
         sizes = []
         model = nn.Linear(4, 2)
         model.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
         fit(model, make_samples(3), CrossEntropy(), num_epochs=1, batch_size=1)
-        assert sizes == [1, 1, 1]
+        assert sizes[1:] == [1, 1, 1]
 
     def test_each_sample_is_seen_once_in_another_order_each_epoch(self):
         seen = []
         model = nn.Linear(1, 2)
-        model.register_forward_pre_hook(lambda m, inputs: seen.extend(inputs[0][:, 0].tolist()))
+        model.register_forward_pre_hook(
+            lambda m, inputs: seen.extend(inputs[0][:, 0].tolist() if m.training else [])
+        )
         samples = Samples(torch.arange(10.0)[:, None], torch.arange(10) % 2)
         fit(model, samples, CrossEntropy(), num_epochs=2, batch_size=4)
         assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
@@ -342,9 +353,11 @@ class TestEarlyStoppingInFit:
 class TestDivergence:
     def test_message_names_the_term_and_the_cure(self):
         samples = make_samples()
-        samples.inputs[3] = math.inf
+        model = nn.Linear(4, 2)
+        model.weight.data *= 1e30
+        samples.inputs[3] = 1e30
         with pytest.raises(TrainingDivergedError, match="term 'cross-entropy' is nan.*lower learn"):
-            fit(Net(), samples, CrossEntropy() + L2(), num_epochs=1)
+            fit(model, samples, CrossEntropy(), num_epochs=1)
 
     def test_regulariser_is_named_if_it_is_the_cause(self):
         with pytest.raises(TrainingDivergedError, match="the term 'L2' is inf"):
@@ -355,7 +368,8 @@ class TestDivergence:
     @pytest.mark.parametrize("optimizer", ["adam", "sgd", "lbfgs"])
     def test_bad_first_batch_leaves_the_weights_as_they_were(self, optimizer):
         samples, model = make_samples(), nn.Linear(4, 2)
-        samples.inputs[3] = math.nan
+        model.weight.data *= 1e30  # the sums leave what a number can be
+        samples.inputs[3] = 1e30
         before = state(model)
         with pytest.raises(TrainingDivergedError):
             fit(model, samples, CrossEntropy(), num_epochs=2, batch_size=30, optimizer=optimizer)
@@ -374,9 +388,11 @@ class TestDivergence:
 
     def test_validation_loss_that_is_not_finite_is_named(self):
         validation = make_samples()
-        validation.inputs[0] = math.nan
+        validation.inputs[0] = 3e38
+        model = nn.Linear(4, 2)
+        model.weight.data.fill_(1e3)
         with pytest.raises(TrainingDivergedError, match="the term 'loss on validation' is nan"):
-            fit(Net(), make_samples(), CrossEntropy(), num_epochs=1, validation=validation)
+            fit(model, make_samples(), CrossEntropy(), num_epochs=1, validation=validation)
 
 
 class TestArguments:
@@ -385,11 +401,17 @@ class TestArguments:
         [
             ({"num_epochs": 0}, "num_epochs is 0; give 1 or more"),
             ({"batch_size": 0}, "batch_size is 0; give 1 or more"),
-            ({"patience": 2}, "patience is 2; give .* and validation samples to watch"),
+            ({"patience": 2}, "patience is 2; give validation samples to watch"),
             ({"patience": 0, "validation": make_samples()}, "patience is 0; give 1 or more"),
-            ({"optimizer": "rmsprop"}, "optimizer is 'rmsprop'; give one of adam, sgd, lbfgs"),
-            ({"schedule": "step"}, "schedule is 'step'; give one of constant, cosine, one_cycle"),
-            ({"learning_rate": 0}, "learning_rate is 0; give numbers above 0"),
+            (
+                {"optimizer": "rmsprop"},
+                "optimizer is 'rmsprop'; give one of 'adam', 'sgd', 'lbfgs'",
+            ),
+            (
+                {"schedule": "step"},
+                "schedule is 'step'; give one of 'constant', 'cosine', 'one_cycle'",
+            ),
+            ({"learning_rate": 0}, "learning_rate is 0; give a number above 0"),
             ({"optimizer": "lbfgs"}, "batch_size is 8 for 30 samples; optimizer 'lbfgs' needs"),
         ],
     )
@@ -402,7 +424,7 @@ class TestArguments:
 
     def test_no_sample_is_refused(self):
         empty = make_samples().select(torch.tensor([], dtype=torch.int64))
-        with pytest.raises(ValueError, match="samples is empty; give at least one sample to learn"):
+        with pytest.raises(ValueError, match="samples is empty; give at least one sample"):
             fit(Net(), empty, CrossEntropy(), num_epochs=1)
 
     def test_model_that_is_frozen_throughout_is_refused(self):
@@ -458,7 +480,7 @@ class TestWhatATermIsShown:
     def test_no_hook_stays_behind_even_after_an_error(self):
         model = Net()
         model.head = nn.Linear(5, 2)
-        with pytest.raises(RuntimeError):
+        with pytest.raises(ValueError, match="model cannot read inputs of shape"):
             fit(model, make_samples(), CrossEntropy(), num_epochs=1)
         assert not model.backbone._forward_hooks
 

@@ -58,7 +58,7 @@ class TestParameterGroups:
 
     @pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf"), {"": 0.1, "head": 0}])
     def test_rate_that_is_no_positive_number_is_refused(self, rate):
-        with pytest.raises(ValueError, match="learning_rate is .*; give numbers above 0"):
+        with pytest.raises(ValueError, match="learning_rate is .*; give a number above 0"):
             parameter_groups(small_cnn(), rate)
 
     @pytest.mark.parametrize("rates", [{"head": 0.1}, {}])
@@ -96,7 +96,9 @@ class TestMakeOptimizer:
         assert make_optimizer(nn.Linear(2, 2), "sgd", 0.1).param_groups[0]["momentum"] == 0.9
 
     def test_unknown_name_is_refused_with_the_known_ones(self):
-        with pytest.raises(ValueError, match="optimizer is 'adamw'; give one of adam, sgd, lbfgs"):
+        with pytest.raises(
+            ValueError, match="optimizer is 'adamw'; give one of 'adam', 'sgd', 'lbfgs'"
+        ):
             make_optimizer(nn.Linear(2, 2), "adamw", 0.1)
 
     def test_lbfgs_takes_one_rate_only(self):
@@ -141,7 +143,7 @@ class TestMakeSchedule:
 
     def test_unknown_name_is_refused_with_the_known_ones(self):
         stepper = torch.optim.SGD([nn.Parameter(torch.zeros(1))])
-        message = "schedule is 'step'; give one of constant, cosine, one_cycle"
+        message = "schedule is 'step'; give one of 'constant', 'cosine', 'one_cycle'"
         with pytest.raises(ValueError, match=message):
             make_schedule(stepper, "step", 5)
 
