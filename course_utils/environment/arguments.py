@@ -81,9 +81,8 @@ def check_number(
     kind, words = (Integral, "a whole number") if whole else (Real, "a number")
     span = _span(low, high, above, below)
     if isinstance(value, bool | np.bool_) or not isinstance(value, kind):
-        raise TypeError(
-            f"{name} is {described(value)}; give {words}{span and ', ' + span.removeprefix('a number ')}"
-        )
+        span = f", {span.removeprefix('a number ')}" if span else ""
+        raise TypeError(f"{name} is {described(value)}; give {words}{span}")
     number = int(value) if whole else float(value)
     is_inside = low <= number <= high and (above is None or number > above)
     if not math.isfinite(number) or not is_inside or not (below is None or number < below):
