@@ -4,25 +4,31 @@ The functions are found in the faces of the rooms, and the ways in the kinds of 
 function is covered as soon as its arguments have an example here.
 """
 
+import contextlib
 import importlib
 import inspect
 import linecache
 import random
-from copy import deepcopy
+import tempfile
 
 import matplotlib.figure
 import numpy as np
 import pytest
 import torch
-from text_toys import SENTENCES, tiny_bert, tiny_gpt, tiny_gpt_backbone, tiny_tokenizer
+from text_toys import SENTENCES, tiny_bert, tiny_gpt, tiny_tokenizer
 from torch import Tensor, nn
 from toys import Net, apart, is_same, state
 
+from course_utils.data.augmentation import flipped_views
 from course_utils.data.samples import Samples
 from course_utils.data.tasks import Task
+from course_utils.data.texts import Texts
+from course_utils.experiments.results import Results
+from course_utils.models.checkpoints import save_classifier
 from course_utils.models.classifier import Classifier, Preprocessing, small_cnn
-from course_utils.models.lora import add_lora
+from course_utils.models.lora import add_lora, lora_state
 from course_utils.objectives.losses import CrossEntropy
+from course_utils.training.loop import fit
 
 ROOMS = [
     *("environment", "data", "models", "features", "objectives", "training", "experiments"),
@@ -34,10 +40,16 @@ Y = torch.arange(8) % 2
 IMAGES = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 TOKENS = torch.randint(1, 20, (8, 5), generator=torch.Generator().manual_seed(0))
 
-# What has no arguments of users, or only holds values: checked where it is used.
+# Errors, abstract classes, and what only holds values that a function has made.
 HOLDERS = {
     *("PackageError", "TrainingDivergedError", "ClaimError", "Objective", "Term", "Batch"),
-    *("History", "Metrics", "Estimate", "Method", "Tokenizer"),
+    *("History", "Metrics", "Estimate", "Method", "Tokenizer", "MethodTable"),
+}
+# With its data and weights at hand each of these takes seconds: only wrong arguments are tried.
+SLOW = {
+    *("load_bbc_news", "load_digits", "load_mnist", "load_solar_cells", "solar_cell_images"),
+    *("news_texts", "imagenet_backbone", "imagenet_classifier", "text_encoder", "load_encoder"),
+    *("check_environment", "repeat"),
 }
 
 
@@ -50,23 +62,382 @@ def task_of(inputs=IMAGES):
     return Task("t", ("a", "b"), *parts, "grey value", "none", "random numbers")
 
 
-def axes():
-    return matplotlib.figure.Figure().subplots()
+def text_task():
+    parts = apart(*(Samples(Texts(SENTENCES[:4]), torch.arange(4) % 2) for _ in range(3)))
+    return Task("t", ("a", "b"), *parts, "words", "none", "made up")
+
+
+def text_model():
+    return Classifier(tiny_bert(), nn.Linear(16, 2))
 
 
 def lora_model():
-    return add_lora(Classifier(tiny_bert(), nn.Linear(tiny_bert().num_features, 2)), 2, 1.0)
+    return add_lora(text_model(), 2, 1.0)
 
 
-# An example of each argument, by its name; "function.argument" where a function needs another.
+def small_results():
+    rows = [{("a", 1): 0.5 + seed / 10, ("b", 1): 0.4, ("a", 5): 0.7} for seed in range(3)]
+    return Results(rows)
+
+
+def saved():
+    model = small_cnn(2)
+    save_classifier(model, "model.safetensors", classes=("a", "b"))
+    return "model.safetensors"
+
+
+def run_once(seed):
+    return {("arm", 1): float(seed)}
+
+
+def draw(value, ax):
+    ax.plot([value])
+
+
+# A maker of an example for each argument by its name; "function.argument" where a function needs
+# another one. None leaves an optional argument out.
 EXAMPLES = {
-    # the keys are filled in below, when all branches are together
+    "after": lambda: "stage1",
+    "alpha": lambda: 4.0,
+    "architecture": lambda: "EfficientNet-Lite0",
+    "article": lambda: "A headline of five words\n\n" + " ".join(SENTENCES),
+    "ax": lambda: matplotlib.figure.Figure().subplots(),
+    "backbone": lambda: small_cnn(2).backbone,
+    "bandwidths": lambda: [1.0, 2.0],
+    "base": lambda: nn.Linear(4, 3),
+    "batch_size": lambda: 4,
+    "body": lambda: nn.Linear(4, 3),
+    "cases": lambda: None,
+    "centre": lambda: torch.zeros(2),
+    "chance": lambda: 0.5,
+    "channels": lambda: 1,
+    "class_weights": lambda: [1.0, 2.0],
+    "classes": lambda: ("a", "b"),
+    "context": lambda: 8,
+    "depth": lambda: 1,
+    "describe": lambda: str,
+    "draw": lambda: draw,
+    "dropout": lambda: 0.1,
+    "factor": lambda: 2.0,
+    "features": X.clone,
+    "fewest_words": lambda: 2,
+    "first": X.clone,
+    "function": lambda: run_once,
+    "head": lambda: nn.Linear(64, 2),
+    "heads": lambda: 2,
+    "hidden": lambda: 8,
+    "high": lambda: 1.0,
+    "history": lambda: fit(nn.Linear(4, 2), samples_of(), CrossEntropy(), num_epochs=1),
+    "images": IMAGES.clone,
+    "indices": lambda: torch.arange(8),
+    "inputs": X.clone,
+    "kind": lambda: "mono",
+    "label": lambda: "path",
+    "label_smoothing": lambda: 0.1,
+    "labels": Y.clone,
+    "layer": lambda: "body.0",
+    "learning_rate": lambda: 0.01,
+    "length": lambda: 5,
+    "licence": lambda: "none",
+    "logits": X[:, :2].clone,
+    "longest": lambda: 20,
+    "loss": lambda: lambda points: points.square().sum(1),
+    "low": lambda: 0.0,
+    "margin": lambda: 1,
+    "marker": lambda: "*",
+    "max_tokens": lambda: 12,
+    "mean": lambda: 0.5,
+    "measure": lambda: "accuracy",
+    "model": lambda: nn.Linear(4, 2),
+    "module": Net,
+    "name": lambda: "name",
+    "norm": lambda: "L2",
+    "num_classes": lambda: 2,
+    "num_components": lambda: 2,
+    "num_epochs": lambda: 1,
+    "num_features": lambda: 4,
+    "num_samples": lambda: 8,
+    "num_steps": lambda: 3,
+    "num_tokens": lambda: 280,
+    "num_workers": lambda: 1,
+    "number": lambda: 1,
+    "objective": CrossEntropy,
+    "optimizer": lambda: "sgd",
+    "pad_id": lambda: 0,
+    "part": lambda: "layers",
+    "path": saved,
+    "patience": lambda: None,
+    "per_class": lambda: 2,
+    "point": lambda: torch.zeros(2),
+    "points": lambda: torch.rand(5, 2),
+    "pooling": lambda: "mean",
+    "prefix": lambda: "",
+    "preprocessing": lambda: Preprocessing(1, 0.5, 0.5),
+    "prompt": lambda: "The rain",
+    "question": lambda: "defective",
+    "radius": lambda: 1.0,
+    "ramp_steps": lambda: 10,
+    "rank": lambda: 2,
+    "results": small_results,
+    "rows": lambda: torch.arange(3),
+    "samples": samples_of,
+    "schedule": lambda: "constant",
+    "second": X.clone,
+    "seed": lambda: 0,
+    "seeds": lambda: [0, 1],
+    "sentence": lambda: "It holds.",
+    "size": lambda: 8,
+    "source": X.clone,
+    "source_classes": lambda: ["a", "b"],
+    "source_model": Net,
+    "split": lambda: "random",
+    "split_seed": lambda: 0,
+    "stage": lambda: "stage1",
+    "state": lambda: lora_state(lora_model()),
+    "std": lambda: 0.5,
+    "strata": Y.clone,
+    "strength": lambda: 0.5,
+    "student_logits": X.clone,
+    "table": lambda: torch.rand(24, 4, generator=torch.Generator().manual_seed(0)),
+    "target": lambda: X.clone() + 1,
+    "target_classes": lambda: ["b", "c"],
+    "target_inputs": X.clone,
+    "targets": lambda: ("query", "value"),
+    "task": task_of,
+    "teacher_features": X.clone,
+    "teacher_logits": X.clone,
+    "temperature": lambda: 2.0,
+    "test": lambda: apart(samples_of(), samples_of(), samples_of())[2],
+    "text": lambda: "point",
+    "texts": lambda: list(SENTENCES),
+    "through": lambda: torch.zeros(3, 2),
+    "tokenizer": tiny_tokenizer,
+    "tokens": TOKENS.clone,
+    "title": lambda: "title",
+    "top_rate": lambda: 0.01,
+    "train": lambda: apart(samples_of(), samples_of(), samples_of())[0],
+    "units": lambda: "none",
+    "validation": lambda: apart(samples_of(), samples_of(), samples_of())[1],
+    "value": lambda: 0.5,
+    "values": lambda: [0.1, 0.2, 0.4],
+    "views": lambda: flipped_views,
+    "weights": lambda: torch.linspace(0.1, 1, 8),
+    "width": lambda: 8,
+    "MMD.bandwidths": lambda: [1.0],
+    "ViewsClassifier.head": lambda: nn.Linear(64, 2),
+    "add_lora.model": text_model,
+    "cut_after.model": lambda: small_cnn(2),
+    "FrozenStages.model": lambda: small_cnn(2),
+    "GPT.num_tokens": lambda: 20,
+    "GPTBackbone.body": tiny_gpt,
+    "PictureSlider.size": lambda: (2.0, 2.0),
+    "TextBackbone.body": lambda: tiny_bert().body,
+    "TextBackbone.num_features": lambda: 16,
+    "TextBackbone.longest": lambda: 20,
+    "claim.value": lambda: 0.5,
+    "draw_ball.norm": lambda: "L2",
+    "draw_contours.first": lambda: (0.0, 1.0),
+    "draw_contours.second": lambda: (0.0, 1.0),
+    "draw_path.texts": lambda: (),
+    "evaluate.model": lambda: nn.Linear(4, 2),
+    "imagenet_backbone.weights": lambda: "random",
+    "imagenet_classifier.weights": lambda: "random",
+    "label_efficiency_curve.samples": lambda: "labels",
+    "language_loss.model": tiny_gpt,
+    "layer_rates.model": text_model,
+    "load_bbc_news.part": lambda: "headline",
+    "load_lora.model": lora_model,
+    "LearningWithoutForgetting.source_model": Net,
+    "lora_state.model": lora_model,
+    "merge_lora.model": lora_model,
+    "news_texts.part": lambda: "headline",
+    "paired_difference.first": lambda: [0.1, 0.2, 0.4],
+    "paired_difference.second": lambda: [0.2, 0.2, 0.3],
+    "replace_head.model": lambda: small_cnn(2),
+    "sample_text.model": tiny_gpt,
+    "sample_text.num_tokens": lambda: 3,
+    "save_classifier.model": lambda: small_cnn(2),
+    "Task.name": lambda: "t",
+    "text_encoder.weights": lambda: "random",
+    "text_features.backbone": tiny_bert,
+    "text_layers.backbone": tiny_bert,
+    "token_task.task": text_task,
+    "token_task.backbone": tiny_bert,
+    "unmerge_lora.model": lora_model,
+    "without_lora.model": lora_model,
 }
 
 
 def public():
-    for room in ROOMS:
-        face = importlib.import_module(f"course_utils.{room}")
-        for name in face.__all__:
-            if name not in HOLDERS:
-                yield name, getattr(face, name)
+    """Return the public functions and classes of all rooms by name."""
+    faces = [importlib.import_module(f"course_utils.{room}") for room in ROOMS]
+    return {name: getattr(face, name) for face in faces for name in face.__all__}
+
+
+PUBLIC = {name: thing for name, thing in public().items() if name not in HOLDERS}
+
+
+def parameters(name):
+    """Return the parameters of a public function, without flags and catch-alls."""
+    found = inspect.signature(PUBLIC[name]).parameters.values()
+    return [p for p in found if p.annotation is not bool and p.kind is not p.VAR_KEYWORD]
+
+
+def example(name, parameter):
+    make = EXAMPLES.get(f"{name}.{parameter}", EXAMPLES.get(parameter))
+    assert make is not None, f"give an example of {name}.{parameter} in EXAMPLES"
+    return make()
+
+
+def call(name, arguments):
+    """Call with arguments by name; what a context manager does counts, too."""
+    positional = [p.name for p in parameters(name) if p.kind is p.VAR_POSITIONAL]
+    given = [arguments.pop(each) for each in positional]
+    made = PUBLIC[name](*given, **arguments)
+    if hasattr(made, "__enter__"):
+        with made:
+            pass
+    return made
+
+
+def others(value):
+    """Yield what users give in place of a good value, each with a name."""
+    if isinstance(value, Tensor):
+        yield "array", value.numpy()
+        yield "list", value.tolist()
+        yield "nobody", None
+        yield "text", "numbers"
+        yield "number", 3
+        yield "nothing", value[:0]
+        yield "one", value[:1]
+        yield "meta", value.to("meta")
+        yield "column", value[..., None]
+        if value.is_floating_point():
+            yield "float64", value.double()
+            yield "float64 array", value.double().numpy()
+            yield "nan", torch.full_like(value, torch.nan)
+            yield "infinite", torch.full_like(value, torch.inf)
+            yield "secret", torch.full_like(value, SECRET)
+            yield "bytes", (value * 255).to(torch.uint8)
+            yield "wider", torch.cat([value, value], -1)
+            yield "complex", value.to(torch.complex64)
+        else:
+            yield "negative", value - 1000
+            yield "large", value + 10**6
+    elif isinstance(value, nn.Module):
+        yield from {"nobody": None, "text": "model", "class": nn.Linear, "number": 3}.items()
+        yield "no weights", nn.ReLU()
+        yield "other", nn.Linear(7, 3)
+        yield "tensor", X
+    elif isinstance(value, bool):
+        return
+    elif isinstance(value, int | float):
+        yield from {"text": "3", "nan": float("nan"), "infinite": float("inf")}.items()
+        yield from {"negative": -1, "zero": 0, "fraction": 0.5, "flag": True}.items()
+        yield from {"nobody": None, "huge": 10**4, "list": [1], "tensor": X}.items()
+        yield "numpy", np.float32(value) if isinstance(value, float) else np.int64(value)
+    elif isinstance(value, str):
+        yield from {"nobody": None, "number": 3, "unknown": "no such thing", "list": ["a"]}.items()
+    elif isinstance(value, Samples | Task):
+        yield from {"nobody": None, "tensor": X, "pair": (X, Y), "text": "samples"}.items()
+        if isinstance(value, Samples):
+            yield "task", task_of()
+            yield "nothing", value.select(torch.arange(0))
+            yield "one", value.select(torch.arange(1))
+            yield "unknown", value.unlabelled()
+            yield "large labels", Samples(value.inputs, Y + 5, indices=value.indices)
+        else:
+            yield "samples", value.train
+    elif isinstance(value, list | tuple):
+        yield from {"nobody": None, "number": 3, "text": "one text", "empty": []}.items()
+        yield "holes", [*value[:-1], None]
+        yield "numbers", [3, SECRET]
+    else:
+        yield from {"nobody": None, "number": 3, "text": "other", "thing": object()}.items()
+
+
+with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+    WAYS = {
+        (name, parameter.name): [way for way, _ in others(example(name, parameter.name))]
+        for name in PUBLIC
+        for parameter in parameters(name)
+    }
+CASES = [
+    (name, parameter.name, way)
+    for name in PUBLIC
+    for parameter in parameters(name)
+    for way in WAYS[name, parameter.name]
+]
+
+
+def own_line(error):
+    """Whether the error was raised in words by the course, not by Python or a library."""
+    last = error.__traceback__
+    while last.tb_next is not None:
+        last = last.tb_next
+    code = last.tb_frame.f_code
+    line = linecache.getline(code.co_filename, last.tb_lineno).strip()
+    return "course_utils" in code.co_filename and line.startswith("raise ")
+
+
+def all_states(arguments):
+    found = {}
+    for name, value in arguments.items():
+        if isinstance(value, nn.Module):
+            modes = [(part.training, type(part)) for part in value.modules()]
+            free = [weight.requires_grad for weight in value.parameters()]
+            found[name] = (value, state(value), modes, free)
+        elif isinstance(value, Tensor) and not value.is_meta:
+            found[name] = (value, value.clone())
+    return found
+
+
+def is_as_before(found):
+    for value, *before in found.values():
+        if isinstance(value, nn.Module):
+            old, modes, free = before
+            if not is_same(old, value) or modes != [(p.training, type(p)) for p in value.modules()]:
+                return False
+            if free != [weight.requires_grad for weight in value.parameters()]:
+                return False
+        elif not torch.equal(value, before[0]) and not value.isnan().any():
+            return False
+    return True
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_CACHE_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+
+
+def arguments_of(name):
+    made = {p.name: example(name, p.name) for p in parameters(name)}
+    required = {p.name for p in parameters(name) if p.default is p.empty}
+    return {key: value for key, value in made.items() if value is not None or key in required}
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC.keys() - SLOW))
+def test_the_examples_are_good(name, tmp_path):
+    call(name, arguments_of(name))
+
+
+@pytest.mark.parametrize(("name", "parameter", "way"), CASES)
+def test_wrong_argument_is_understood_or_refused_in_one_line(name, parameter, way):
+    arguments = arguments_of(name)
+    arguments[parameter] = dict(others(example(name, parameter)))[way]
+    if name in SLOW and way in ("numpy", "zero", "one", "array", "list", "huge"):
+        pytest.skip("it may be right, and takes seconds then")
+    before = all_states(arguments)
+    torch.manual_seed(0)
+    numbers = torch.get_rng_state(), random.getstate()
+    try:
+        call(name, dict(arguments))
+    except (TypeError, ValueError, OSError, ArithmeticError, AssertionError) as error:
+        message = str(error)
+        assert own_line(error), f"not our words: {error!r}"
+        assert message and "\n" not in message and len(message) < 400
+        assert "4242" not in message and SENTENCES[0] not in message
+        assert is_as_before(before), "something has changed"
+        assert torch.equal(numbers[0], torch.get_rng_state()) and numbers[1] == random.getstate()
