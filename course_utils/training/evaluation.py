@@ -42,7 +42,7 @@ def sample_loss(model: nn.Module, samples: Samples, objective: Objective) -> flo
     return float(sum(losses))
 
 
-def milliseconds_per_input(model: nn.Module, inputs: Tensor) -> float:
+def latency(model: nn.Module, inputs: Tensor) -> float:
     """Measure how long a model takes for one answer, one input at a time.
 
     The shortest time counts: whatever else the machine does can only make an answer slower. Still,
@@ -63,7 +63,7 @@ def milliseconds_per_input(model: nn.Module, inputs: Tensor) -> float:
     Examples
     --------
     >>> import torch
-    >>> milliseconds_per_input(nn.Linear(4, 2), torch.zeros(30, 4)) > 0
+    >>> latency(nn.Linear(4, 2), torch.zeros(30, 4)) > 0
     True
     """
     if len(inputs) < 2:
