@@ -8,11 +8,11 @@ from course_utils.features.extraction import (
     text_features,
 )
 from course_utils.features.maps import align_subspaces, coral_map, standardize_each
-from course_utils.features.prefix import CachedPrefix, ViewsClassifier
+from course_utils.features.prefix import FrozenStages, ViewsClassifier
 from course_utils.features.similarity import label_overlap, linear_cka, proxy_a_distance
 
 __all__ = [
-    "CachedPrefix",
+    "FrozenStages",
     "ViewsClassifier",
     "align_subspaces",
     "coral_distance",

@@ -13,7 +13,7 @@ from course_utils.data.tasks import Task
 from course_utils.environment.cache import cached_tensor, fingerprint, weights_fingerprint
 from course_utils.environment.machine import device, progress_bar
 from course_utils.models.classifier import Backbone
-from course_utils.models.inference import answering, forward_batches, like_lengths
+from course_utils.models.inference import answering, bucket_by_length, forward_batches
 from course_utils.models.surgery import folded, stages
 from course_utils.models.text import TextBackbone
 
@@ -170,7 +170,7 @@ def _compute_texts(backbone: TextBackbone, tokens: Tensor) -> Tensor:
     lengths = (tokens != backbone.tokenizer.pad_id).sum(1)
     features = torch.empty(len(tokens), backbone.num_features)
     with answering(backbone) as place:
-        for group in progress_bar(like_lengths(lengths), "features of texts", unit="batch"):
+        for group in progress_bar(bucket_by_length(lengths), "features of texts", unit="batch"):
             features[group] = backbone(tokens[group].to(place)).float().cpu()
     return features
 

@@ -32,7 +32,7 @@ class ViewsClassifier(Classifier):
         return logits.unflatten(0, views.shape[:2]).mean(1)
 
 
-class CachedPrefix:
+class FrozenStages:
     """The frozen first stages of a classifier, run once for all epochs.
 
     Train ``rest`` with `course_utils.training.fit` on what `samples` returns. The rest shares its
@@ -55,7 +55,7 @@ class CachedPrefix:
     Examples
     --------
     >>> from course_utils.models import small_cnn
-    >>> prefix = CachedPrefix(small_cnn(2), after="stage1")
+    >>> prefix = FrozenStages(small_cnn(2), after="stage1")
     >>> prefix.activations(torch.zeros(3, 1, 28, 28), use_cache=False).shape
     torch.Size([3, 4, 16, 14, 14])
     """

@@ -52,7 +52,7 @@ def sample_text(
         raise ValueError(f"temperature is {temperature}; give 0 or more")
     generator = torch.Generator().manual_seed(seed)
     end = tokenizer.number_of(END)
-    numbers = [end, *tokenizer.numbers(prompt)]
+    numbers = [end, *tokenizer.encode(prompt)]
     place = next(model.parameters()).device
     with evaluation_mode(model):
         for _ in range(num_tokens):
@@ -62,7 +62,7 @@ def sample_text(
             numbers.append(_draw(logits, temperature, generator))
             if numbers[-1] == end:
                 break
-    return tokenizer.text_of(numbers)
+    return tokenizer.decode(numbers)
 
 
 def _draw(logits: Tensor, temperature: float, generator: torch.Generator) -> int:

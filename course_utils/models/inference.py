@@ -92,7 +92,7 @@ def _batch_size(at_once: int, numbers_each: int) -> int:
     return max(1, at_once // max(1, numbers_each))
 
 
-def like_lengths(lengths: Tensor) -> list[Tensor]:
+def bucket_by_length(lengths: Tensor) -> list[Tensor]:
     """Group texts of like length, the longest first, for a pass without gradients.
 
     Parameters
@@ -107,7 +107,7 @@ def like_lengths(lengths: Tensor) -> list[Tensor]:
 
     Examples
     --------
-    >>> like_lengths(torch.tensor([3, 1500, 900, 1000]))
+    >>> bucket_by_length(torch.tensor([3, 1500, 900, 1000]))
     [tensor([1]), tensor([3, 2]), tensor([0])]
     """
     keep_freed_memory()

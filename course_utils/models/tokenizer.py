@@ -34,7 +34,7 @@ class Tokenizer:
     Examples
     --------
     >>> tokenizer = bert_tokenizer()
-    >>> tokenizer.pieces("Rain delays the hovercraft.")
+    >>> tokenizer.tokenize("Rain delays the hovercraft.")
     ['[CLS]', 'rain', 'delays', 'the', 'hove', '##rc', '##raf', '##t', '.', '[SEP]']
     >>> tokenizer(["Rain.", "No more rain!"], max_tokens=6)
     tensor([[ 101, 4542, 1012,  102,    0,    0],
@@ -55,11 +55,11 @@ class Tokenizer:
         """V, the number of different tokens."""
         return self.rules.get_vocab_size()
 
-    def pieces(self, text: str) -> list[str]:
+    def tokenize(self, text: str) -> list[str]:
         """Return the tokens of a text as texts, to look at."""
         return self.rules.encode(text).tokens
 
-    def numbers(self, text: str) -> list[int]:
+    def encode(self, text: str) -> list[int]:
         """Return the numbers of all tokens of a text."""
         return self.rules.encode(text).ids
 
@@ -85,13 +85,13 @@ class Tokenizer:
         self.rules.enable_truncation(max_tokens)
         try:
             for row, text in zip(table, texts, strict=True):
-                numbers = self.numbers(text)
+                numbers = self.encode(text)
                 row[: len(numbers)] = torch.tensor(numbers, dtype=torch.int64)
         finally:
             self.rules.no_truncation()
         return table
 
-    def text_of(self, numbers: Tensor | Sequence[int]) -> str:
+    def decode(self, numbers: Tensor | Sequence[int]) -> str:
         """Turn the numbers of one text back into a text; tokens for padding and marks vanish."""
         return self.rules.decode([int(number) for number in numbers])
 
@@ -160,9 +160,9 @@ def train_tokenizer(texts: Iterable[str], num_tokens: int = 2000) -> Tokenizer:
     Examples
     --------
     >>> tokenizer = train_tokenizer(["low lower lowest slow slower"] * 2, num_tokens=263)
-    >>> tokenizer.pieces("slowest")
+    >>> tokenizer.tokenize("slowest")
     ['s', 'lowe', 's', 't']
-    >>> tokenizer.text_of(tokenizer.numbers("Any text, 5 £"))
+    >>> tokenizer.decode(tokenizer.encode("Any text, 5 £"))
     'Any text, 5 £'
     """
     smallest = NUMBER_OF_BYTES + 2

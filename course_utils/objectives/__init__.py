@@ -12,7 +12,7 @@ from course_utils.objectives.alignment import CORAL, MMD
 from course_utils.objectives.base import Batch, Objective, Term
 from course_utils.objectives.distillation import Distillation, Hint, distillation_loss, soften
 from course_utils.objectives.forgetting import LearningWithoutForgetting
-from course_utils.objectives.language import LanguageModelLoss, language_loss, text_rows
+from course_utils.objectives.language import LanguageModelLoss, language_loss, pack_texts
 from course_utils.objectives.losses import CrossEntropy, SquaredError
 from course_utils.objectives.regularizers import L1, L2, L2SP
 from course_utils.objectives.teacher import answers_by_index
@@ -38,5 +38,5 @@ __all__ = [
     "language_loss",
     "reverse_gradient",
     "soften",
-    "text_rows",
+    "pack_texts",
 ]

@@ -84,7 +84,7 @@ def _token_losses(logits: Tensor, tokens: Tensor, pad_id: int) -> tuple[Tensor, 
     return losses.unflatten(0, targets.shape), counts.to(logits.dtype)
 
 
-def text_rows(texts: Iterable[str], tokenizer: Tokenizer, length: int) -> Samples:
+def pack_texts(texts: Iterable[str], tokenizer: Tokenizer, length: int) -> Samples:
     """Write texts one after the other, each followed by ``"<end>"``, and cut this into rows.
 
     Parameters
@@ -109,7 +109,7 @@ def text_rows(texts: Iterable[str], tokenizer: Tokenizer, length: int) -> Sample
     if length < 2:
         raise ValueError(f"length is {length}; give 2 or more: one to read and one to guess")
     end = tokenizer.number_of(END)
-    stream = [number for text in texts for number in (*tokenizer.numbers(text), end)]
+    stream = [number for text in texts for number in (*tokenizer.encode(text), end)]
     if len(stream) < 2:
         raise ValueError("texts is empty; give at least one text with a word")
     num_rows = -(-(len(stream) - 1) // length)  # no row for one last token: nothing to guess there

@@ -1,7 +1,7 @@
 """Minimise an objective, and measure what came of it."""
 
 from course_utils.training.batches import epochs_for
-from course_utils.training.evaluation import evaluate, milliseconds_per_input
+from course_utils.training.evaluation import evaluate, latency
 from course_utils.training.history import History, TrainingDivergedError
 from course_utils.training.loop import fit, linear_probe
 from course_utils.training.metrics import Metrics, accuracy, compute_metrics
@@ -16,5 +16,5 @@ __all__ = [
     "evaluate",
     "fit",
     "linear_probe",
-    "milliseconds_per_input",
+    "latency",
 ]

@@ -73,7 +73,7 @@ def _batch(model: nn.Module, samples: Samples, outputs: Tensor) -> Batch:
     return Batch(model, samples.inputs, samples.labels, outputs, samples.weights, samples.indices)
 
 
-def milliseconds_per_input(model: nn.Module, inputs: Tensor) -> float:
+def latency(model: nn.Module, inputs: Tensor) -> float:
     """Measure how long a model takes for one answer, one input at a time.
 
     The shortest time counts: whatever else the machine does can only make an answer slower. Still,
@@ -94,7 +94,7 @@ def milliseconds_per_input(model: nn.Module, inputs: Tensor) -> float:
     Examples
     --------
     >>> import torch
-    >>> milliseconds_per_input(nn.Linear(4, 2), torch.zeros(30, 4)) > 0
+    >>> latency(nn.Linear(4, 2), torch.zeros(30, 4)) > 0
     True
     """
     check_module("model", model)

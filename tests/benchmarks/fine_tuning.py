@@ -14,7 +14,7 @@ from course_utils.data.augmentation import eight_views
 from course_utils.data.images import load_solar_cells
 from course_utils.data.samples import Samples
 from course_utils.environment.machine import seeded
-from course_utils.features.prefix import CachedPrefix, ViewsClassifier
+from course_utils.features.prefix import FrozenStages, ViewsClassifier
 from course_utils.models.classifier import Classifier
 from course_utils.models.freezing import freeze
 from course_utils.models.imagenet import imagenet_classifier
@@ -120,13 +120,13 @@ def has_bfloat16() -> bool:
     return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
-def new_prefix(settings: FineTuning, seed: int) -> CachedPrefix:
+def new_prefix(settings: FineTuning, seed: int) -> FrozenStages:
     """Cut a new model. In the rest, filters that look at one channel alone are frozen.
 
     They are 4 % of the weights, and their gradient takes a quarter of a step on a processor. In
     bfloat16 they are slow, so they stay in single precision.
     """
-    prefix = CachedPrefix(
+    prefix = FrozenStages(
         new_model(seed, settings.architecture), after=settings.after, views=four_of_eight
     )
     for parent in list(prefix.rest.modules()):
@@ -137,7 +137,7 @@ def new_prefix(settings: FineTuning, seed: int) -> CachedPrefix:
     return prefix
 
 
-def activations(prefix: CachedPrefix, samples: Samples, seed: int) -> torch.Tensor:
+def activations(prefix: FrozenStages, samples: Samples, seed: int) -> torch.Tensor:
     """Run the frozen stages on views of samples; the seed says which views are drawn."""
     with seeded(seed):
         return prefix.activations(samples.inputs, use_cache=False)

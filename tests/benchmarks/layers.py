@@ -16,7 +16,7 @@ from course_utils.data.images import load_solar_cells, solar_cell_images
 from course_utils.data.tasks import Task
 from course_utils.experiments.results import estimate
 from course_utils.features.extraction import feature_task
-from course_utils.features.prefix import CachedPrefix
+from course_utils.features.prefix import FrozenStages
 from course_utils.models.classifier import Classifier
 from course_utils.models.freezing import batch_norms, freeze
 from course_utils.models.imagenet import imagenet_classifier
@@ -86,7 +86,7 @@ def late_stages(after: str):
 
     def row(task: Task, seed: int) -> Row:
         start = time.perf_counter()
-        prefix = CachedPrefix(new_model(seed), after=after)
+        prefix = FrozenStages(new_model(seed), after=after)
         table = prefix.activations(solar_cell_images(SIZE), use_cache=False)
         rates = {"backbone": RATE, "head": HEAD_RATE}
         settings = {"num_epochs": NUM_EPOCHS, "learning_rate": rates, "schedule": "one_cycle"}

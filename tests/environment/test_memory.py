@@ -13,7 +13,7 @@ from course_utils.data.samples import Samples
 from course_utils.environment import machine as memory
 from course_utils.environment.machine import keep_freed_memory, release_memory
 from course_utils.models import inference
-from course_utils.models.inference import forward_batches, like_lengths
+from course_utils.models.inference import bucket_by_length, forward_batches
 from course_utils.objectives.losses import CrossEntropy
 from course_utils.training import loop as training
 from course_utils.training.loop import fit
@@ -59,7 +59,7 @@ class TestKeepFreedMemory:
         ("module", "use"),
         [
             (inference, lambda: forward_batches(torch.zeros(1, 1, 2, 2))),
-            (inference, lambda: like_lengths(torch.tensor([3]))),
+            (inference, lambda: bucket_by_length(torch.tensor([3]))),
             (
                 training,
                 lambda: fit(

@@ -7,7 +7,7 @@ from toys import is_same, one_thread, state  # noqa: F401, a fixture
 
 from course_utils.data.augmentation import eight_views, flipped_views
 from course_utils.data.samples import Samples
-from course_utils.features.prefix import CachedPrefix, ViewsClassifier
+from course_utils.features.prefix import FrozenStages, ViewsClassifier
 from course_utils.models import inference as batches
 from course_utils.models.classifier import Backbone, Preprocessing, small_cnn
 from course_utils.models.inference import predict
@@ -31,7 +31,7 @@ def model():
 
 
 def cut(model):
-    return CachedPrefix(model, after="stage1")
+    return FrozenStages(model, after="stage1")
 
 
 class TestFlippedViews:
@@ -73,7 +73,7 @@ class TestActivations:
 
     def test_second_time_they_come_from_the_cache(self, model, monkeypatch):
         first = cut(model).activations(IMAGES)
-        monkeypatch.setattr(CachedPrefix, "_compute", lambda *_: pytest.fail("computed again"))
+        monkeypatch.setattr(FrozenStages, "_compute", lambda *_: pytest.fail("computed again"))
         assert cut(model).activations(IMAGES).equal(first)
 
     def test_other_weights_images_stage_or_views_are_computed_anew(self, model, own_cache):
@@ -83,8 +83,8 @@ class TestActivations:
         cut(model).activations(IMAGES)
         cut(model).activations(IMAGES + 0.1)
         assert count() == 2
-        CachedPrefix(model, after="stage1", views=lambda x: [x]).activations(IMAGES)
-        CachedPrefix(model, after="stage2").activations(IMAGES)
+        FrozenStages(model, after="stage1", views=lambda x: [x]).activations(IMAGES)
+        FrozenStages(model, after="stage2").activations(IMAGES)
         assert count() == 4
         model.backbone.body[0].bias.data += 1
         cut(model).activations(IMAGES)
@@ -111,8 +111,8 @@ class TestActivations:
             Backbone("normed", body, 1, Preprocessing(1, 0.0, 1.0)), nn.Linear(1, 2)
         )
         before = state(model)
-        table = CachedPrefix(model.train(), after="stage1").activations(IMAGES)
-        alone = CachedPrefix(model, after="stage1").activations(IMAGES[:1])
+        table = FrozenStages(model.train(), after="stage1").activations(IMAGES)
+        alone = FrozenStages(model, after="stage1").activations(IMAGES[:1])
         assert is_same(before, model)
         assert model.training
         assert alone[0].equal(table[0])

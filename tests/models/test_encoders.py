@@ -72,7 +72,7 @@ class TestLoadEncoder:
 
     def test_tokens_are_those_of_the_saved_tokenizer(self, folder):
         encoder = load_encoder(str(folder))
-        assert encoder.tokenizer.pieces("The rains fall") == [
+        assert encoder.tokenizer.tokenize("The rains fall") == [
             *("[CLS]", "the", "rain", "##s", "[UNK]", "[SEP]")
         ]
 

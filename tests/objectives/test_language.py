@@ -13,7 +13,7 @@ from course_utils.models import inference as batches
 from course_utils.models.generation import sample_text
 from course_utils.models.ngrams import bigram_table, table_loss, unigram_table
 from course_utils.objectives.base import Batch
-from course_utils.objectives.language import LanguageModelLoss, language_loss, text_rows
+from course_utils.objectives.language import LanguageModelLoss, language_loss, pack_texts
 from course_utils.objectives.regularizers import L2
 from course_utils.training.loop import fit
 
@@ -139,7 +139,7 @@ class TestLanguageModelLoss:
 
 class TestPretraining:
     def test_fit_learns_a_text_by_heart(self, gpt, tokenizer):
-        samples = text_rows([SENTENCES[0]] * 8, tokenizer, length=24)
+        samples = pack_texts([SENTENCES[0]] * 8, tokenizer, length=24)
         history = fit(gpt, samples, LanguageModelLoss(), num_epochs=60, learning_rate=1e-2)
         assert history.terms["next token"][0] > 5
         assert history.terms["next token"][-1] < 0.5
@@ -168,8 +168,8 @@ class TestPretraining:
 
 class TestTextRows:
     def test_texts_follow_one_another_with_an_end_after_each(self, tokenizer):
-        rows = text_rows(["rain", "mill"], tokenizer, length=5)
-        rain, mill = tokenizer.numbers("rain"), tokenizer.numbers("mill")
+        rows = pack_texts(["rain", "mill"], tokenizer, length=5)
+        rain, mill = tokenizer.encode("rain"), tokenizer.encode("mill")
         stream = [*rain, 1, *mill, 1]
         flat = rows.inputs.flatten().tolist()
         assert flat[: len(stream)] == stream
@@ -179,8 +179,8 @@ class TestTextRows:
 
     @pytest.mark.parametrize("length", [2, 3, 7, 24, 1000])
     def test_nothing_is_lost_but_a_last_token_that_would_stand_alone(self, tokenizer, length):
-        stream = [n for text in SENTENCES for n in (*tokenizer.numbers(text), 1)]
-        flat = text_rows(SENTENCES, tokenizer, length).inputs.flatten()
+        stream = [n for text in SENTENCES for n in (*tokenizer.encode(text), 1)]
+        flat = pack_texts(SENTENCES, tokenizer, length).inputs.flatten()
         kept = flat[flat != 0].tolist()
         assert kept == stream[: len(kept)]
         assert len(stream) - len(kept) == (len(stream) % length == 1)
@@ -188,17 +188,17 @@ class TestTextRows:
 
     def test_every_row_has_a_token_to_predict(self, tokenizer):
         for length in range(2, 30):
-            assert (text_rows(SENTENCES, tokenizer, length).inputs[:, 1] != 0).all()
+            assert (pack_texts(SENTENCES, tokenizer, length).inputs[:, 1] != 0).all()
 
     @pytest.mark.parametrize("length", [1, 0, -2])
     def test_impossible_length_is_refused(self, tokenizer, length):
         with pytest.raises(ValueError, match=f"length is {length}; give 2 or more"):
-            text_rows(SENTENCES, tokenizer, length)
+            pack_texts(SENTENCES, tokenizer, length)
 
     @pytest.mark.parametrize("texts", [[], [""]])
     def test_no_text_is_refused(self, tokenizer, texts):
         with pytest.raises(ValueError, match="texts is empty; give at least one text with a word"):
-            text_rows(texts, tokenizer, 5)
+            pack_texts(texts, tokenizer, 5)
 
 
 class TestLanguageLoss:
@@ -260,7 +260,7 @@ class TestSampleText:
     def test_prompt_stands_first_and_the_text_goes_on(self, gpt, tokenizer):
         text = sample_text(gpt, tokenizer, "The mill", num_tokens=10)
         assert text.startswith("The mill")
-        assert len(tokenizer.numbers(text)) > len(tokenizer.numbers("The mill"))
+        assert len(tokenizer.encode(text)) > len(tokenizer.encode("The mill"))
 
     def test_end_stops_it_and_is_not_shown(self, tokenizer):
         model, calls = self.table(tokenizer, {"<end>": 1.0}), []
@@ -274,7 +274,7 @@ class TestSampleText:
         assert sample_text(model, tokenizer, num_tokens=5, temperature=0) == "aaaaa"
 
     def test_reads_as_much_of_the_last_tokens_as_fits_into_the_context(self, gpt, tokenizer):
-        numbers, read = tokenizer.numbers(" ".join(SENTENCES)), []
+        numbers, read = tokenizer.encode(" ".join(SENTENCES)), []
         assert len(numbers) > gpt.context
         gpt.register_forward_pre_hook(lambda module, inputs: read.append(inputs[0][0].tolist()))
         sample_text(gpt, tokenizer, " ".join(SENTENCES), num_tokens=2)

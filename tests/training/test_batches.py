@@ -10,7 +10,7 @@ from toys import make_samples
 from course_utils.data.samples import Samples
 from course_utils.data.texts import Texts
 from course_utils.models import inference as batches
-from course_utils.models.inference import forward_batches, like_lengths, predict
+from course_utils.models.inference import bucket_by_length, forward_batches, predict
 from course_utils.objectives.losses import CrossEntropy
 from course_utils.training.batches import epochs_for
 from course_utils.training.evaluation import evaluate
@@ -62,23 +62,23 @@ class TestLikeLengths:
     LENGTHS = torch.randint(1, 40, (100,), generator=torch.Generator().manual_seed(0))
 
     def test_each_text_is_in_one_group(self):
-        assert torch.cat(like_lengths(self.LENGTHS)).sort().values.tolist() == list(range(100))
+        assert torch.cat(bucket_by_length(self.LENGTHS)).sort().values.tolist() == list(range(100))
 
     def test_no_group_has_more_tokens_than_allowed_with_its_padding(self, monkeypatch):
         monkeypatch.setattr(batches, "TOKENS_AT_ONCE", 64)
         monkeypatch.setattr(batches, "device", lambda: "cpu")
-        groups = like_lengths(self.LENGTHS)
+        groups = bucket_by_length(self.LENGTHS)
         assert all(len(group) * self.LENGTHS[group].max() <= 64 for group in groups)
         assert len(groups) < 100
 
     def test_text_that_is_longer_than_allowed_goes_alone(self, monkeypatch):
         monkeypatch.setattr(batches, "TOKENS_AT_ONCE", 10)
         monkeypatch.setattr(batches, "device", lambda: "cpu")
-        found = like_lengths(torch.tensor([5, 50, 5]))
+        found = bucket_by_length(torch.tensor([5, 50, 5]))
         assert [group.tolist() for group in found] == [[1], [0, 2]]
 
     def test_nothing_makes_no_group(self):
-        assert like_lengths(torch.zeros(0, dtype=torch.int64)) == []
+        assert bucket_by_length(torch.zeros(0, dtype=torch.int64)) == []
 
 
 class TestEpochsFor:

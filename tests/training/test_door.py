@@ -20,7 +20,7 @@ from course_utils.objectives.adversarial import DomainAdversarial
 from course_utils.objectives.base import Batch, Term
 from course_utils.objectives.losses import CrossEntropy, SquaredError
 from course_utils.objectives.regularizers import L2
-from course_utils.training.evaluation import evaluate, milliseconds_per_input, sample_loss
+from course_utils.training.evaluation import evaluate, latency, sample_loss
 from course_utils.training.history import TrainingDivergedError
 from course_utils.training.loop import fit, linear_probe
 from course_utils.training.metrics import accuracy
@@ -154,7 +154,7 @@ REFUSED = {
         ValueError,
         "class_weights is 0 for each class that occurs",
     ),
-    "latency of nothing": (lambda: milliseconds_per_input(linear(), X[:0]), ValueError, "empty"),
+    "latency of nothing": (lambda: latency(linear(), X[:0]), ValueError, "empty"),
     "probe of images": (
         lambda: linear_probe(Samples(I, Y), CrossEntropy(), num_classes=2),
         ValueError,
@@ -245,7 +245,7 @@ class TestNothingChanges:
             learned(model, Samples(X, labels), batch_size=1)
         assert is_same(before, model)
 
-    @pytest.mark.parametrize("call", [predict, milliseconds_per_input])
+    @pytest.mark.parametrize("call", [predict, latency])
     def test_when_a_model_works_in_place(self, call):
         inputs = X.clone()
         call(nn.Sequential(nn.ReLU(inplace=True), linear()), inputs)

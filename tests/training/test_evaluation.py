@@ -14,7 +14,7 @@ from course_utils.objectives.base import Batch
 from course_utils.objectives.distillation import Distillation, distillation_loss
 from course_utils.objectives.losses import CrossEntropy
 from course_utils.objectives.regularizers import L2
-from course_utils.training.evaluation import evaluate, milliseconds_per_input, sample_loss
+from course_utils.training.evaluation import evaluate, latency, sample_loss
 
 
 class TestPredict:
@@ -103,10 +103,10 @@ class Slow(nn.Module):
         return inputs
 
 
-class TestMillisecondsPerInput:
+class TestLatency:
     def test_is_the_time_of_one_answer_and_not_of_the_first(self):
         model = Slow(milliseconds=10).train()
-        assert 10 <= milliseconds_per_input(model, torch.zeros(5, 2)) < 150
+        assert 10 <= latency(model, torch.zeros(5, 2)) < 150
         assert model.sizes == [1] * 5
         assert not any(model.modes)
         assert model.training
@@ -114,4 +114,4 @@ class TestMillisecondsPerInput:
     @pytest.mark.parametrize("number", [0, 1])
     def test_too_few_inputs_are_refused(self, number):
         with pytest.raises(ValueError, match="give at least"):
-            milliseconds_per_input(Net(), torch.zeros(number, 4))
+            latency(Net(), torch.zeros(number, 4))
