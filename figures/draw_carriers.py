@@ -41,13 +41,7 @@ CARRIERS = (
 
 @style.with_default_settings
 def draw():
-    """Return the drawing.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        10 by 4.8 inches.
-    """
+    """Return the drawing, 10 by 4.8 inches."""
     figure, axes = style.make_canvas("Four things can be carried over", height_inches=4.8)
     _draw_task(axes, SOURCE_LEFT, "Source task")
     _draw_task(axes, TARGET_LEFT, "Target task")
@@ -120,10 +114,5 @@ def _draw_shares(axes, x, y, look):
         style.draw_box(axes, frame, edge=look.color, face=look.color, rounding=0.1, width=0.5)
 
 
-def main():
-    """Save the drawing beside this script."""
-    style.save_beside(draw(), __file__)
-
-
 if __name__ == "__main__":
-    main()
+    style.save_beside(draw(), __file__)

@@ -17,7 +17,7 @@ ALT_TEXT = (
 FORMULA_SIZE = 28
 ABOVE, FORMULA_HEIGHT, BELOW = 45.6, 40.6, 34
 COLUMNS = (3.4, 22, 43, 72)  # left sides of the columns, below the parts of the formula
-HEAD_HEIGHT, FIRST_ROW, ROW_STEP = 28.9, 24.2, 5.2
+HEADS_AND_FIRST_ROW = (28.9, 24.2)
 
 
 class Part(NamedTuple):
@@ -56,20 +56,11 @@ LOOKS = (style.FEATURE, style.PARAMETER, style.KNOWLEDGE, style.INSTANCE, style.
 
 @style.with_default_settings
 def draw():
-    """Return the drawing.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        10 by 5.4 inches.
-    """
+    """Return the drawing, 10 by 5.4 inches."""
     figure, axes = style.make_canvas("Every method is a choice in one formula", height_inches=5.4)
     for part in PARTS:
         _draw_part(axes, part)
-    for left, head in zip(COLUMNS, HEADS, strict=True):
-        style.write(axes, (left, HEAD_HEIGHT), head, weight="bold", align="left")
-    for row, (words, look) in enumerate(zip(ROWS, LOOKS, strict=True)):
-        style.draw_row(axes, FIRST_ROW - row * ROW_STEP, words, COLUMNS, look)
+    style.draw_table(axes, HEADS_AND_FIRST_ROW, COLUMNS, (HEADS, *ROWS), LOOKS)
     return figure
 
 
@@ -80,10 +71,5 @@ def _draw_part(axes, part):
         style.write(axes, (part.x, part.height), part.name, color=style.QUIET)
 
 
-def main():
-    """Save the drawing beside this script."""
-    style.save_beside(draw(), __file__)
-
-
 if __name__ == "__main__":
-    main()
+    style.save_beside(draw(), __file__)

@@ -118,13 +118,7 @@ def read_table(table, *, num_seeds):
 
 @style.with_default_settings
 def draw():
-    """Return the drawing.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        10 by 5.5 inches.
-    """
+    """Return the drawing, 10 by 5.5 inches."""
     notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     all_results = [read_results(notebook, name) for name, _, _ in PANELS]
     lowest = min(e.low for results in all_results for e in results.estimates.values())
@@ -187,10 +181,5 @@ def _draw_legend(figure, axes):
     figure.legend(*curves, **place, **spacing, fontsize=style.TEXT_SIZE, frameon=False)
 
 
-def main():
-    """Save the drawing beside this script."""
-    style.save_beside(draw(), __file__)
-
-
 if __name__ == "__main__":
-    main()
+    style.save_beside(draw(), __file__)

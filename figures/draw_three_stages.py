@@ -16,13 +16,7 @@ BACKBONE_MIDDLE, HEAD_MIDDLE = 20, 29.5
 
 @style.with_default_settings
 def draw():
-    """Return the drawing.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        10 by 5 inches.
-    """
+    """Return the drawing, 10 by 5 inches."""
     figure, axes = style.make_canvas(
         "Learn from many labels, adapt with few, then apply", height_inches=5
     )
@@ -102,10 +96,5 @@ def _draw_dropped(axes, panel):
     style.write(axes, (end, HEAD_MIDDLE + 2.4), "drop", weight="bold")
 
 
-def main():
-    """Save the drawing beside this script."""
-    style.save_beside(draw(), __file__)
-
-
 if __name__ == "__main__":
-    main()
+    style.save_beside(draw(), __file__)

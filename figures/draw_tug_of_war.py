@@ -19,7 +19,7 @@ BELOW = 7.2  # of the rope: the strengths at its ends, and what holds between
 # for one weight and a loss of curvature 1 the minimum lies at lambda / (1 + lambda)
 POINTS = ((1 / 4, "small $\\lambda$"), (1, "medium $\\lambda$"), (4, "large $\\lambda$"))
 COLUMNS = (3.4, 36, 60)  # left sides
-HEAD_HEIGHT, FIRST_ROW, ROW_STEP = 22.9, 18.4, 5.2
+HEADS_AND_FIRST_ROW = (22.9, 18.4)
 HEADS = ("what you have", "choose", "because")
 ROWS = (
     ("few labels, related source", "large $\\lambda$: right", "$w_0$ is the better guess"),
@@ -30,13 +30,7 @@ ROWS = (
 
 @style.with_default_settings
 def draw():
-    """Return the drawing.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        10 by 5.4 inches.
-    """
+    """Return the drawing, 10 by 5.4 inches."""
     figure, axes = style.make_canvas(
         "A tug of war: the strength λ decides where w ends", height_inches=5.4
     )
@@ -46,11 +40,8 @@ def draw():
     _draw_end(axes, 2, "target only\nminimum of $L$", "$\\lambda = 0$", TARGET)
     _draw_end(axes, 78, "source only\n$w_0$", "$\\lambda = \\infty$", SOURCE)
     _draw_pulls(axes)
-    for left, head in zip(COLUMNS, HEADS, strict=True):
-        style.write(axes, (left, HEAD_HEIGHT), head, weight="bold", align="left")
-    for row, (words, color) in enumerate(zip(ROWS, (SOURCE, TARGET, TARGET), strict=True)):
-        look = style.Look(color, _line(color))
-        style.draw_row(axes, FIRST_ROW - row * ROW_STEP, words, COLUMNS, look)
+    looks = [style.Look(color, _line(color)) for color in (SOURCE, TARGET, TARGET)]
+    style.draw_table(axes, HEADS_AND_FIRST_ROW, COLUMNS, (HEADS, *ROWS), looks)
     style.write(axes, (2, 2.7), "Not sure? Choose $\\lambda$ on validation samples.", align="left")
     return figure
 
@@ -92,10 +83,5 @@ def _draw_pulls(axes):
     )
 
 
-def main():
-    """Save the drawing beside this script."""
-    style.save_beside(draw(), __file__)
-
-
 if __name__ == "__main__":
-    main()
+    style.save_beside(draw(), __file__)

@@ -51,13 +51,7 @@ METHODS = (
 
 @style.with_default_settings
 def draw():
-    """Return the drawing.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        10 by 6.7 inches.
-    """
+    """Return the drawing, 10 by 6.7 inches."""
     figure, axes = style.make_canvas(
         "Which layers move? One network, seven methods", height_inches=6.7
     )
@@ -158,10 +152,5 @@ def _draw_legend(axes):
     style.write(axes, (85.1, y), "pull to $w_0$", align="left")
 
 
-def main():
-    """Save the drawing beside this script."""
-    style.save_beside(draw(), __file__)
-
-
 if __name__ == "__main__":
-    main()
+    style.save_beside(draw(), __file__)

@@ -41,13 +41,7 @@ FAMILIES = (
 
 @style.with_default_settings
 def draw():
-    """Return the drawing.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        10 by 5.4 inches.
-    """
+    """Return the drawing, 10 by 5.4 inches."""
     figure, axes = style.make_canvas("Which family when: five questions", height_inches=5.4)
     _draw_question(axes, QUESTION_LEFT, ALIGN, "Any target labels?")
     _draw_question(axes, SECOND_LEFT, ALIGN, "Source data with\nthe same classes?")
@@ -119,10 +113,5 @@ def _draw_spine(axes):
     style.write(axes, place, "no: label a few first", weight="bold")
 
 
-def main():
-    """Save the drawing beside this script."""
-    style.save_beside(draw(), __file__)
-
-
 if __name__ == "__main__":
-    main()
+    style.save_beside(draw(), __file__)

@@ -25,6 +25,7 @@ FONT = "DejaVu Sans"  # shipped with matplotlib, hence the same on every machine
 TEXT_SIZE = 13.5
 HEADING_SIZE = 15.5
 TITLE_SIZE = 18
+ROW_STEP = 5.2  # from row to row of a table
 INK = "#222222"
 QUIET = "#5A5A5A"
 
@@ -178,25 +179,29 @@ def draw_arrow(axes, start, end, *, color=INK, width=2.0):
     axes.add_patch(arrow)
 
 
-def draw_row(axes, height, words, columns, look):
-    """Draw a row of a table in a frame of full width; its first word is bold.
+def draw_table(axes, heights, columns, lines, looks):
+    """Draw a table: bold heads, then rows in frames of full width whose first word is bold.
 
     Parameters
     ----------
-    height : float
-        y of the middle.
-    words : sequence of str
-        One text for each column.
+    heights : tuple of float
+        y of the heads and of the first row.
     columns : sequence of float
         Left sides of the columns.
-    look : Look
-        Colour and line of the frame.
+    lines : sequence of sequence of str
+        The heads, then one text for each column of each row.
+    looks : sequence of Look
+        Colour and line of the frame of each row.
     """
-    frame = (2, height - 2.2, 96, 4.4)
-    draw_box(axes, frame, edge=look.color, face=tint(look.color), line=look.line)
-    for left, text in zip(columns, words, strict=True):
-        weight = "bold" if left == columns[0] else "normal"
-        write(axes, (left, height), text, weight=weight, align="left")
+    top, first = heights
+    heights = [top, *(first - row * ROW_STEP for row in range(len(looks)))]
+    for height, look in zip(heights[1:], looks, strict=True):
+        frame = (2, height - 2.2, 96, 4.4)
+        draw_box(axes, frame, edge=look.color, face=tint(look.color), line=look.line)
+    for height, words in zip(heights, lines, strict=True):
+        for left, text in zip(columns, words, strict=True):
+            weight = "bold" if left == columns[0] or height == top else "normal"
+            write(axes, (left, height), text, weight=weight, align="left")
 
 
 def render_png(figure):

@@ -38,6 +38,7 @@ def load(script):
 
 
 style = load(FOLDER / "style.py")
+central = load(FOLDER / "draw_label_efficiency.py")
 
 
 def stored_file(script):
@@ -98,11 +99,7 @@ class TestDraw:
         found = difference(drawn, stored_file(script).read_bytes())
         assert found <= TOLERANCE, f"run make figures, or python figures/{script.name}"
 
-    def test_second_drawing_is_equal_to_the_byte(self, script):
-        module = load(script)
-        assert style.render_png(module.draw()) == style.render_png(module.draw())
-
-    def test_settings_of_the_user_change_nothing(self, script):
+    def test_second_drawing_is_equal_to_the_byte_whatever_the_user_has_set(self, script):
         module = load(script)
         expected = style.render_png(module.draw())
         settings = {"font.family": "monospace", "lines.linewidth": 9, "mathtext.fontset": "cm"}
@@ -201,3 +198,103 @@ class TestSaveBeside:
         path = style.save_beside(figure, tmp_path / "draw_demo.py")
         assert path == tmp_path / "demo.png"
         assert path.read_bytes() == style.render_png(figure)
+
+
+@pytest.fixture(scope="module")
+def lesson_results():
+    """Return the results that the central figure shows, left and right."""
+    notebook = json.loads(central.NOTEBOOK.read_text(encoding="utf-8"))
+    return [central.read_results(notebook, name) for name, _, _ in central.PANELS]
+
+
+class TestLabelEfficiency:
+    def test_alt_text_has_no_number_that_is_measured(self):
+        assert re.findall(r"\d[\d.]*", central.ALT_TEXT) == [str(central.LABELS)]
+
+    def test_alt_text_and_title_are_true(self, lesson_results):
+        factors = []
+        for results in lesson_results:
+            level = results.estimate("fine-tuned", 5).mean
+            factors.append(results.labels_needed("from scratch", level)[0] / 5)
+        assert 1 < factors[0] < 2 <= factors[1]
+        left, right = ({key: e.mean for key, e in r.estimates.items()} for r in lesson_results)
+        for size in (1, 5):
+            assert 0 < left["fine-tuned", size] - left["from scratch", size] < 0.1
+        assert abs(left["fine-tuned", 100] - left["from scratch", 100]) < 0.02
+        assert left["frozen", 100] < left["from scratch", 100] - 0.02
+        assert min(right["frozen", 1], right["fine-tuned", 1]) > right["from scratch", 1] + 0.1
+        last = [right[arm, 100] for arm in ("from scratch", "frozen", "fine-tuned")]
+        assert max(last) - min(last) < 0.05
+
+    def test_arrow_ends_where_the_curve_from_scratch_is_as_high(self, lesson_results):
+        """Second implementation: look the crossing up on the drawn curve itself."""
+        panels = central.draw().axes[1:]
+        for axes, results in zip(panels, lesson_results, strict=True):
+            curve = next(line for line in axes.get_lines() if line.get_label() == "from scratch")
+            drop = next(line for line in axes.get_lines() if line.get_linestyle() == ":")
+            needed, level = drop.get_xdata()[0], drop.get_ydata()[1]
+            trans = axes.get_xaxis().get_transform()
+            on_curve = trans.transform(curve.get_xdata())
+            height = curve.get_ydata()
+            place = trans.transform([needed])[0]
+            step = int((on_curve <= place).sum()) - 1
+            share = (place - on_curve[step]) / (on_curve[step + 1] - on_curve[step])
+            assert height[step] + share * (height[step + 1] - height[step]) == pytest.approx(level)
+            assert level == results.estimates["fine-tuned", 5].mean
+
+
+TABLE = """\
+              1                      5                      20
+from scratch  0.481 [0.396, 0.566]   0.700 [0.650, 0.750]   0.900 [0.911, 0.930]
+fine-tuned    0.540 [-0.100, 1.100]  0.800 [0.750, 0.850]   0.924 [0.909, 0.939]
+"""
+
+
+def demo_notebook(output, source="print('x')\nprint(high_results)"):
+    cell = {"cell_type": "code", "source": [source], "outputs": [{"text": [output]}]}
+    return {"cells": [{"cell_type": "markdown", "source": ["print(high_results)"]}, cell]}
+
+
+class TestReadResults:
+    def test_table_is_read_as_it_is_printed(self):
+        output = "accuracy, mean over 8 seeds [95 % interval]\n" + TABLE
+        results = central.read_results(demo_notebook(output), "high_results")
+        assert results.arms == ["from scratch", "fine-tuned"]
+        assert results.sizes("fine-tuned") == [1, 5, 20]
+        assert str(results) == "\n".join(line.rstrip() for line in TABLE.splitlines())
+        assert results.estimate("fine-tuned", 1).low == -0.1
+        assert results.estimate("fine-tuned", 1).num_seeds == 8
+
+    def test_labels_needed_is_read_off_halfway_on_the_logarithm(self):
+        results = central.read_table(TABLE, num_seeds=8)
+        # 0.8 lies halfway from 0.7 at 5 to 0.9 at 20, and halfway is sqrt(5 * 20) = 10
+        assert results.labels_needed("from scratch", 0.8)[0] == pytest.approx(10)
+
+    def test_missing_and_double_cells_are_named(self):
+        notebook = demo_notebook("accuracy, mean over 8 seeds\n" + TABLE)
+        with pytest.raises(ValueError, match=r"'digits_results', and 0 cells call"):
+            central.read_results(notebook, "digits_results")
+        notebook["cells"] *= 2
+        with pytest.raises(ValueError, match=r"2 cells call print\(high_results\)"):
+            central.read_results(notebook, "high_results")
+
+    def test_other_heading_is_named(self):
+        with pytest.raises(ValueError, match="begins with 'mean accuracy'.*run make notebooks"):
+            central.read_results(demo_notebook("mean accuracy\n" + TABLE), "high_results")
+
+    @pytest.mark.parametrize(
+        ("old", "new"), [("[0.396, 0.566]", "± 0.085"), ("0.481 ", ""), ("from scratch", "")]
+    )
+    def test_other_form_of_a_line_is_named(self, old, new):
+        with pytest.raises(ValueError, match="did the text form of Results change"):
+            central.read_table(TABLE.replace(old, new, 1), num_seeds=8)
+
+    @pytest.mark.parametrize("table", ["", TABLE.splitlines()[0]])
+    def test_table_without_results_is_named(self, table):
+        with pytest.raises(ValueError, match="has no line with results"):
+            central.read_table(table, num_seeds=8)
+
+    def test_curve_that_never_gets_there_is_named(self):
+        low = central.read_table(TABLE.replace("0.900 [", "0.750 ["), num_seeds=8)
+        with pytest.raises(ValueError, match="from scratch never reaches 0.8, what fine-tuned"):
+            central._draw_saving(None, None, low)

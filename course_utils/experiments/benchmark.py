@@ -12,7 +12,7 @@ def benchmark_results(part: str) -> dict:
     Parameters
     ----------
     part : str
-        For example ``"layers"``, which layers should move; see the README.
+        For example ``"layers"``, which layers should move; see ``tests/benchmarks/README.md``.
 
     Returns
     -------

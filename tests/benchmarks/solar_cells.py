@@ -5,7 +5,7 @@ two graphics cards) on one random 75/25 split. These are weighted accuracies: a 
 counts 1, a defective one its probability of a defect.
 
 Each part runs in a process of its own, so that its peak of memory is its own, and adds its results
-to solar_cells.json. Nothing is read from the cache.
+to solar_cells.json in `course_utils.experiments`. Nothing is read from the cache.
 """
 
 import argparse
@@ -66,7 +66,9 @@ def run_part(name: str, arguments: argparse.Namespace) -> None:
     if arguments.tuning:
         return
     report = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    RESULTS.write_text(json.dumps(report | {name: found}, indent=1) + "\n", encoding="utf-8")
+    draft = RESULTS.with_suffix(".draft")  # a run that is stopped here leaves no half file
+    draft.write_text(json.dumps(report | {name: found}, indent=1) + "\n", encoding="utf-8")
+    draft.replace(RESULTS)
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""The results as Markdown tables: what ``make bench`` prints, and the README shows."""
+"""The results as Markdown tables: what ``make bench`` prints, and its README shows."""
 
 from course_utils.experiments.results import Estimate, estimate
 

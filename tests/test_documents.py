@@ -1,13 +1,13 @@
-"""Tests of README.md: its links, commands, tables, code and picture are true."""
+"""Tests of the documents: their links, commands, tables and code are true."""
 
-import importlib
 import importlib.util
-import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from copy import deepcopy
 from pathlib import Path
 from urllib.parse import unquote
@@ -19,12 +19,13 @@ from lesson import Lesson, headings, links
 from markdown_it import MarkdownIt
 from nbformat.v4 import new_markdown_cell, new_notebook
 from notebook_text_rules import pictures
+from tables import TABLES, accuracy_table, where
 from toys import apart
 
 from course_utils.data.samples import Samples
 from course_utils.data.tasks import Task
 from course_utils.environment.packages import PACKAGES
-from course_utils.experiments import benchmark
+from course_utils.experiments.benchmark import benchmark_results
 from course_utils.models.classifier import small_cnn
 from course_utils.objectives.losses import CrossEntropy
 from course_utils.objectives.regularizers import L2SP
@@ -33,7 +34,10 @@ from course_utils.project.installation import DISK_NEEDED, GIGABYTE
 from course_utils.project.normal_form import normalise
 from course_utils.training.loop import fit
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+NAMES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "tests/benchmarks/README.md")
+TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in NAMES}
+README, CONTRIBUTING, _, BENCHMARKS = TEXTS.values()
+GUIDES = "\n\n".join([README, CONTRIBUTING, BENCHMARKS])  # the changelog names what is gone
 WINDOWS = "py -m course_utils.project "
 VENV = re.compile(r"\.venv(?:/bin/|\\Scripts\\)python -m (\S+)")
 TIME = re.compile(r"\*\*Time\*\* to read (.+?) min, to run (.+?) min, to practise (.+?) min\.")
@@ -65,16 +69,18 @@ def slugs(markdown):
 
 def dead_links(markdown, folder):
     """Return the targets of links and pictures that lead nowhere; web pages are not asked."""
-    own = slugs(markdown)
     targets = [unquote(target) for target in links(markdown)]
     targets += [source for source, _ in pictures(markdown)]
-    dead = []
-    for target in targets:
-        name, _, anchor = target.partition("#")
-        is_dead = (name and not (folder / name).is_file()) or (anchor and anchor not in own)
-        if is_dead and not re.match(r"[a-z]+:", target):
-            dead.append(target)
-    return dead
+    return [t for t in targets if not re.match("[a-z]+:", t) and is_dead(t, markdown, folder)]
+
+
+def is_dead(target, markdown, folder):
+    """Say whether a target, a path or an anchor or both, is missing."""
+    name, _, anchor = target.partition("#")
+    path = folder / name
+    if not path.exists():
+        return True
+    return bool(anchor) and anchor not in slugs(path.read_text("utf-8") if name else markdown)
 
 
 def commands(markdown):
@@ -107,8 +113,10 @@ def project_command(command):
     if command.startswith(WINDOWS):
         name, *arguments = command.removeprefix(WINDOWS).split()
         return name, arguments
-    found = re.fullmatch(r"make (\S+)(?: ARGS=(\S+))?", command)
-    return (found[1], found[2].split() if found[2] else []) if found else (None, [])
+    make, name, arguments = [*shlex.split(command), "ARGS=", ""][:3]
+    if make != "make" or not arguments.startswith("ARGS="):
+        return None, []
+    return name, arguments.removeprefix("ARGS=").split()
 
 
 def code_in(cell):
@@ -143,22 +151,52 @@ def python_versions(requirement):
 
 
 class TestLinks:
-    def test_lead_somewhere(self):
-        assert dead_links(README, ROOT) == []
+    @pytest.mark.parametrize("name", NAMES)
+    def test_lead_somewhere(self, name):
+        assert dead_links(TEXTS[name], (ROOT / name).parent) == []
 
     def test_dead_ones_are_found(self):
         text = "# One & two\n[a](#one--two) [b](#two) [c](no.md) ![d](no.png) [e](LICENSE) "
-        assert dead_links(text + "[f](https://example.org/no)", ROOT) == ["#two", "no.md", "no.png"]
+        text += "[f](https://example.org/no) [g](README.md#start) [h](README.md#strat) [i](tests)"
+        assert dead_links(text, ROOT) == ["#two", "no.md", "README.md#strat", "no.png"]
 
     def test_every_lesson_and_the_licence_are_linked(self):
         names = {f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
         assert names | {"LICENSE"} <= set(links(README))
 
+    def test_readme_shows_the_central_figure(self):  # its alt text: test_figures.py
+        assert [source for source, _ in pictures(README)] == ["figures/label_efficiency.png"]
+
+
+class TestRooms:
+    def test_tree_names_each_room_once_and_nothing_else(self):
+        (tree,) = re.findall(r"```\n(notebooks/.+?)```", README, re.DOTALL)
+        rooms = [path.parent.name for path in (ROOT / "course_utils").glob("*/__init__.py")]
+        assert sorted(re.findall(r"^  (\w+)/ ", tree, re.MULTILINE)) == sorted(rooms)
+        assert all((ROOT / path).is_dir() for path in re.findall(r"^(\S+/) ", tree, re.MULTILINE))
+
+    def test_tree_follows_the_contract_of_imports(self):
+        config = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+        (layers,) = (c["layers"] for c in config["contracts"] if c["type"] == "layers")
+        shown = re.findall(r"^  (\w+)/ ", README, re.MULTILINE)
+        assert shown.pop() == "project"  # apart
+        floors = [{name for name in shown if f"course_utils.{name}" in layer} for layer in layers]
+        for floor in floors[::-1]:
+            assert {shown.pop(0) for _ in floor} == floor
+        assert shown == []
+
+    def test_files_of_the_tree_are_in_their_room(self):
+        named = re.findall(r"^ *(\S+)/ .*?(\w+\.py)(?:.*?(\w+\.py))?", README, re.MULTILINE)
+        assert len(named) >= 4
+        for room, *files in named:
+            folder = ROOT / room if "/" in room else ROOT / "course_utils" / room
+            assert all((folder / name).is_file() for name in files if name)
+
 
 class TestCommands:
     def test_exist(self):
-        assert len(commands(README)) > 15
-        assert [command for command in commands(README) if command_problem(command)] == []
+        assert len(commands(GUIDES)) > 25
+        assert [command for command in commands(GUIDES) if command_problem(command)] == []
 
     @pytest.mark.parametrize(
         "command",
@@ -167,6 +205,7 @@ class TestCommands:
             "make",
             "make setup ARGS=--frehs",
             "make setup --fresh",
+            "make test 05",
             "py -m course_utils.project tset",
             "py -m course_utils lab",
             ".venv/bin/python -m course_utils.enviroment",
@@ -179,28 +218,28 @@ class TestCommands:
         text = "Run `make a`, not `maker`.\n\n| x |\n|---|\n| `py -m b` |\n\n```sh\nmake c\n```"
         assert commands(text) == ["make a", "py -m b", "make c"]
 
-    def test_windows_column_says_the_same_as_make(self):
-        rows = table_with(README, "Linux, macOS")
-        assert len(rows) > 7
-        for make, windows, _ in rows:
+    @pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
+    def test_windows_column_says_the_same_as_make(self, text):
+        for make, windows, _ in table_with(text, "Linux, macOS"):
             assert project_command(code_in(make)) == project_command(code_in(windows))
             assert code_in(make).startswith("make ")
             assert code_in(windows).startswith(WINDOWS)
 
-    def test_every_command_of_the_project_is_in_a_table(self):
-        rows = table_with(README, "Linux, macOS")
+    def test_every_command_of_the_project_is_in_the_table(self):
+        rows = table_with(CONTRIBUTING, "Linux, macOS")
         assert {project_command(code_in(row[0]))[0] for row in rows} == set(COMMANDS)
 
     def test_arguments_are_compared_too(self):
         assert project_command("make setup ARGS=--fresh") == ("setup", ["--fresh"])
-        assert project_command(WINDOWS + "setup --fresh") == ("setup", ["--fresh"])
+        assert project_command('make test ARGS="05 07"') == ("test", ["05", "07"])
+        assert project_command(WINDOWS + "test 05 07") == ("test", ["05", "07"])
         assert project_command(WINDOWS + "setup") == ("setup", [])
 
     @pytest.mark.skipif(
         os.name == "nt" or not shutil.which("make"), reason="make is not needed on Windows"
     )
     def test_make_knows_them(self):
-        targets = {project_command(command)[0] for command in commands(README)} - {None}
+        targets = {project_command(command)[0] for command in commands(GUIDES)} - {None}
         assert dry_run(*sorted(targets)) == 0
         assert dry_run("tset") != 0
 
@@ -221,7 +260,7 @@ class TestNeeds:
         assert python_versions(">=3.9,<3.12") == ["3.9", "3.10", "3.11"]
 
     def test_disk_space_is_what_the_set_up_asks_for(self):
-        linux, others = re.search(r"(\d+) GB on Linux, (\d+) GB on macOS and", README).groups()
+        linux, others = re.search(r"(\d+) GB on Linux.*, (\d+) GB on macOS and", README).groups()
         own = linux if sys.platform == "linux" else others
         assert int(own) * GIGABYTE == DISK_NEEDED
 
@@ -281,19 +320,33 @@ class TestData:
 
 
 class TestBenchmark:
-    RESULTS = json.loads(benchmark.RESULTS.read_text(encoding="utf-8"))
+    @pytest.mark.parametrize("name", TABLES)
+    def test_tables_are_those_of_the_last_run(self, name):
+        part = benchmark_results(name)
+        assert TABLES[name](part) in BENCHMARKS, "run make bench, and copy what it prints"
+        assert where(part) in BENCHMARKS
 
-    @pytest.fixture
-    def scripts(self, monkeypatch):
-        monkeypatch.syspath_prepend(str(ROOT / "tests" / "benchmarks"))
-        yield importlib.import_module("tables")
-        del sys.modules["tables"]
+    def test_the_row_of_the_readme_is_the_recipe(self):
+        part = benchmark_results("accuracy")
+        (row,) = table_with(README, "method")
+        assert row in table_with(accuracy_table(part), "method")
+        assert row[:2] == [part["recipe"], "5 random"]
 
-    @pytest.mark.parametrize("name", RESULTS)
-    def test_tables_are_those_of_the_last_run(self, scripts, name):
-        part = self.RESULTS[name]
-        assert scripts.TABLES[name](part) in README, "run make bench, and copy what it prints"
-        assert scripts.where(part) in README
+    def test_differences_are_those_of_the_same_splits_with_the_corrected_interval(self):
+        runs = {}
+        for run in benchmark_results("accuracy")["runs"]:
+            if run["split"] == "random":
+                runs.setdefault(run["method"], []).append(run["weighted_accuracy"])
+        runs = {name: torch.tensor(values) for name, values in runs.items()}
+        recipe, alike, large, small, means, control = runs.values()
+        pairs = [(recipe, other) for other in (alike, large, small)]
+        pairs += [(small, means), (small, control)]
+        rows = table_with(BENCHMARKS, "difference")
+        for (_, cell), (one, other) in zip(rows, pairs, strict=True):
+            found = one - other
+            # Nadeau and Bengio 2003: 1 / splits + test / training; 2.776 is t of 4 degrees, 95 %
+            half = 2.776 * found.std() * (1 / 5 + 25 / 75) ** 0.5
+            assert cell == f"{found.mean():.3f} ± {half:.3f}"
 
 
 class TestCode:
@@ -320,7 +373,7 @@ class TestCode:
         assert not any(torch.equal(own, source) for own, source in moved)
 
     def test_notebook_survives_the_way_through_a_text_file(self, tmp_path, monkeypatch):
-        to_text, to_notebook = [line for line in commands(README) if "jupytext" in line]
+        to_text, to_notebook = [line for line in commands(CONTRIBUTING) if "jupytext" in line]
         course, text = tmp_path / "course", tmp_path / "lesson.py"
         shutil.copytree(ROOT / "notebooks", course / "notebooks")
         monkeypatch.chdir(course)
@@ -336,118 +389,3 @@ class TestCode:
         assert after.cells[0].source.startswith("# Another title\n")
         assert after.cells[1:] == before.cells[1:]  # with outputs, counts and tags
         assert after.metadata == before.metadata
-
-
-@pytest.fixture(scope="module")
-def script():
-    """Import the script of the picture."""
-    path = ROOT / "figures" / "draw_label_efficiency.py"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(path.parent))
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def lesson_results(script):
-    """Return the results that the picture shows, left and right."""
-    notebook = json.loads(script.NOTEBOOK.read_text(encoding="utf-8"))
-    return [script.read_results(notebook, name) for name, _, _ in script.PANELS]
-
-
-class TestPicture:
-    def test_alt_text_is_that_of_the_script(self, script):
-        assert list(pictures(README)) == [("figures/label_efficiency.png", script.ALT_TEXT)]
-
-    def test_alt_text_has_no_number_that_is_measured(self, script):
-        assert re.findall(r"\d[\d.]*", script.ALT_TEXT) == [str(script.LABELS)]
-
-    def test_alt_text_and_title_are_true(self, script, lesson_results):
-        factors = []
-        for results in lesson_results:
-            level = results.estimate("fine-tuned", 5).mean
-            factors.append(results.labels_needed("from scratch", level)[0] / 5)
-        assert 1 < factors[0] < 2 <= factors[1]
-        left, right = ({key: e.mean for key, e in r.estimates.items()} for r in lesson_results)
-        for size in (1, 5):
-            assert 0 < left["fine-tuned", size] - left["from scratch", size] < 0.1
-        assert abs(left["fine-tuned", 100] - left["from scratch", 100]) < 0.02
-        assert left["frozen", 100] < left["from scratch", 100] - 0.02
-        assert min(right["frozen", 1], right["fine-tuned", 1]) > right["from scratch", 1] + 0.1
-        last = [right[arm, 100] for arm in ("from scratch", "frozen", "fine-tuned")]
-        assert max(last) - min(last) < 0.05
-
-    def test_arrow_ends_where_the_curve_from_scratch_is_as_high(self, script, lesson_results):
-        """Second implementation: look the crossing up on the drawn curve itself."""
-        panels = script.draw().axes[1:]
-        for axes, results in zip(panels, lesson_results, strict=True):
-            curve = next(line for line in axes.get_lines() if line.get_label() == "from scratch")
-            drop = next(line for line in axes.get_lines() if line.get_linestyle() == ":")
-            needed, level = drop.get_xdata()[0], drop.get_ydata()[1]
-            trans = axes.get_xaxis().get_transform()
-            on_curve = torch.tensor(trans.transform(curve.get_xdata()))
-            height = curve.get_ydata()
-            place = trans.transform([needed])[0]
-            step = int((on_curve <= place).sum()) - 1
-            share = (place - on_curve[step]) / (on_curve[step + 1] - on_curve[step])
-            assert height[step] + share * (height[step + 1] - height[step]) == pytest.approx(level)
-            assert level == results.estimates["fine-tuned", 5].mean
-
-
-TABLE = """\
-              1                      5                      20
-from scratch  0.481 [0.396, 0.566]   0.700 [0.650, 0.750]   0.900 [0.911, 0.930]
-fine-tuned    0.540 [-0.100, 1.100]  0.800 [0.750, 0.850]   0.924 [0.909, 0.939]
-"""
-
-
-def demo_notebook(output, source="print('x')\nprint(high_results)"):
-    cell = {"cell_type": "code", "source": [source], "outputs": [{"text": [output]}]}
-    return {"cells": [{"cell_type": "markdown", "source": ["print(high_results)"]}, cell]}
-
-
-class TestReadResults:
-    def test_table_is_read_as_it_is_printed(self, script):
-        output = "accuracy, mean over 8 seeds [95 % interval]\n" + TABLE
-        results = script.read_results(demo_notebook(output), "high_results")
-        assert results.arms == ["from scratch", "fine-tuned"]
-        assert results.sizes("fine-tuned") == [1, 5, 20]
-        assert str(results) == "\n".join(line.rstrip() for line in TABLE.splitlines())
-        assert results.estimate("fine-tuned", 1).low == -0.1
-        assert results.estimate("fine-tuned", 1).num_seeds == 8
-
-    def test_labels_needed_is_read_off_halfway_on_the_logarithm(self, script):
-        results = script.read_table(TABLE, num_seeds=8)
-        # 0.8 lies halfway from 0.7 at 5 to 0.9 at 20, and halfway is sqrt(5 * 20) = 10
-        assert results.labels_needed("from scratch", 0.8)[0] == pytest.approx(10)
-
-    def test_missing_and_double_cells_are_named(self, script):
-        notebook = demo_notebook("accuracy, mean over 8 seeds\n" + TABLE)
-        with pytest.raises(ValueError, match=r"'digits_results', and 0 cells call"):
-            script.read_results(notebook, "digits_results")
-        notebook["cells"] *= 2
-        with pytest.raises(ValueError, match=r"2 cells call print\(high_results\)"):
-            script.read_results(notebook, "high_results")
-
-    def test_other_heading_is_named(self, script):
-        with pytest.raises(ValueError, match="begins with 'mean accuracy'.*run make notebooks"):
-            script.read_results(demo_notebook("mean accuracy\n" + TABLE), "high_results")
-
-    @pytest.mark.parametrize(
-        ("old", "new"), [("[0.396, 0.566]", "± 0.085"), ("0.481 ", ""), ("from scratch", "")]
-    )
-    def test_other_form_of_a_line_is_named(self, script, old, new):
-        with pytest.raises(ValueError, match="did the text form of Results change"):
-            script.read_table(TABLE.replace(old, new, 1), num_seeds=8)
-
-    @pytest.mark.parametrize("table", ["", TABLE.splitlines()[0]])
-    def test_table_without_results_is_named(self, script, table):
-        with pytest.raises(ValueError, match="has no line with results"):
-            script.read_table(table, num_seeds=8)
-
-    def test_curve_that_never_gets_there_is_named(self, script):
-        low = script.read_table(TABLE.replace("0.900 [", "0.750 ["), num_seeds=8)
-        with pytest.raises(ValueError, match="from scratch never reaches 0.8, what fine-tuned"):
-            script._draw_saving(None, None, low)
