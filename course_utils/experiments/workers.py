@@ -10,6 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -91,12 +92,12 @@ def _first_line(error: BaseException) -> str:
     return lines[0][:LONGEST_LINE]
 
 
-def _packed(run: Callable[[], dict]) -> bytes:
-    """Return what a run finds as bytes; its error goes apart, as it may not be sent."""
+def _packed(place: int, run: Callable[[], dict]) -> bytes:
+    """Return as bytes what a run finds; an error apart, as not every one can be sent."""
     found = _attempt(run, BaseException)
     try:
         if not isinstance(found, Failure):
-            return pickle.dumps((found, None, ""))
+            return pickle.dumps((place, found, None, ""))
     except Exception as error:
         found = Failure(f"what it found cannot be sent: {_first_line(error)}", error)
     text = "".join(traceback.format_exception(found.cause))
@@ -104,14 +105,14 @@ def _packed(run: Callable[[], dict]) -> bytes:
         cause = pickle.dumps(found.cause)
     except Exception:
         cause = b""
-    return pickle.dumps((Failure(found.line), cause, text))
+    return pickle.dumps((place, Failure(found.line), cause, text))
 
 
-def _unpacked(data: bytes) -> object:
-    """Return what a run found; an error that cannot be rebuilt becomes one with the same text."""
-    found, cause, text = pickle.loads(data)
+def _unpacked(data: bytes) -> tuple[int, object]:
+    """Undo `_packed`; an error that cannot be rebuilt becomes one with the same text."""
+    place, found, cause, text = pickle.loads(data)
     if not isinstance(found, Failure):
-        return found
+        return place, found
     try:
         error = pickle.loads(cause)
     except Exception:  # whatever a foreign class does when it is rebuilt
@@ -119,20 +120,16 @@ def _unpacked(data: bytes) -> object:
     if not isinstance(error, BaseException):
         error = RuntimeError(found.line)
     error.add_note(f"In the worker:\n{text}")
-    return Failure(found.line, error)
+    return place, Failure(found.line, error)
 
 
 def _in_joblib(runs, num_workers):
     parallel = Parallel(n_jobs=num_workers, return_as="generator_unordered")
-    sent = parallel(delayed(_packed_at)(place, run) for place, run in enumerate(runs))
+    sent = parallel(delayed(_packed)(place, run) for place, run in enumerate(runs))
     try:
-        yield from ((place, _unpacked(data)) for place, data in sent)
+        yield from map(_unpacked, sent)
     except Exception as error:  # of joblib, which does not say whose worker ended
         yield None, Failure(f"joblib: {_first_line(error)}", error)
-
-
-def _packed_at(place, run):
-    return place, _packed(run)
 
 
 def _in_forks(runs, num_workers):
@@ -148,8 +145,10 @@ def _in_forks(runs, num_workers):
             workers[connection] = worker
             _hand_out(connection, next(places), running)
         while running:
-            for connection in _ready(running, workers):
-                place, found = running.pop(connection), _received(connection, workers[connection])
+            # a process that a dead worker left behind may hold its pipe open: look at both
+            ready = wait(list(running), timeout=1)
+            for connection in ready or [c for c in running if not workers[c].is_alive()]:
+                place, found = _received(connection, running.pop(connection), workers[connection])
                 if isinstance(found, Failure):
                     failed.append((place, found))
                     places = iter(())  # no more are started; those that run may end
@@ -181,35 +180,23 @@ def _work(runs, connection, of_parent, parent):
         return
     for each in of_parent:  # else a pipe stays open when the parent closes its end
         each.close()
-    try:
+    with suppress(EOFError):  # the parent has no more runs
         while True:
-            data = _packed(runs[connection.recv()])
+            place = connection.recv()
+            data = _packed(place, runs[place])
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()
             connection.send_bytes(data)
-    except EOFError:  # the parent has no more runs
-        return
 
 
 def _hand_out(connection, place, running):
     running[connection] = place
-    try:
+    with suppress(OSError):  # of a worker that has died since: noticed when its answer is awaited
         connection.send(place)
-    except OSError:
-        pass  # the worker has died since: noticed as soon as its answer is awaited
 
 
-def _ready(running, workers):
-    """Wait for connections with an answer, or whose worker has died."""
-    while True:
-        # a process that a dead worker left behind may hold its pipe open: look at the worker too
-        ready = wait(list(running), timeout=1)
-        ready = ready or [c for c in running if not workers[c].is_alive()]
-        if ready:
-            return ready
-
-
-def _received(connection, worker):
+def _received(connection, place, worker):
+    """Return the place of a run and what it found, or how its worker has died."""
     try:
         if connection.poll():
             return _unpacked(connection.recv_bytes())
@@ -217,11 +204,11 @@ def _received(connection, worker):
         pass
     worker.join(1)
     code = worker.exitcode
+    line = f"its process ended with exit code {code}; a run must return, not exit"
     if code is not None and code < 0:
         name = signal.Signals(-code).name
-        advice = "often memory ran out; give num_workers=1 or less data"
-        return Failure(f"its process was ended by {name}; {advice}")
-    return Failure(f"its process ended with exit code {code}; a run must return, not exit")
+        line = f"its process was ended by {name}, often for lack of memory; give num_workers=1"
+    return place, Failure(line)
 
 
 def _end(workers, *, at_once):
