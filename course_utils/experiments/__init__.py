@@ -4,7 +4,7 @@ from course_utils.experiments.benchmark import benchmark_results
 from course_utils.experiments.claims import ClaimError, claim
 from course_utils.experiments.methods import Method, MethodTable
 from course_utils.experiments.results import Estimate, Results, estimate, paired_difference
-from course_utils.experiments.runs import repeat
+from course_utils.experiments.runs import RunError, repeat
 
 __all__ = [
     "ClaimError",
@@ -12,6 +12,7 @@ __all__ = [
     "Method",
     "MethodTable",
     "Results",
+    "RunError",
     "benchmark_results",
     "claim",
     "estimate",

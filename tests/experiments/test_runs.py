@@ -2,10 +2,19 @@
 
 import math
 import os
+import re
+import signal
+import subprocess
+import sys
 import threading
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import joblib
 import numpy as np
+import psutil
 import pytest
 import torch
 from scipy import stats
@@ -14,7 +23,94 @@ from course_utils.experiments.claims import ClaimError, claim
 from course_utils.experiments.claims import ClaimError as SameError
 from course_utils.experiments.claims import claim as same_claim
 from course_utils.experiments.results import Estimate, Results, estimate, paired_difference
+from course_utils.experiments.runs import RunError, repeat
+
+PARENT = """
+import os, sys, time
+from pathlib import Path
+from course_utils.experiments import workers
 from course_utils.experiments.runs import repeat
+
+workers.USED_BY_EACH_RUN = ()  # takes seconds
+
+def forever(seed):
+    Path(sys.argv[1], f"{os.getpid()}.pid").touch()
+    deadline = time.time() + 60
+    while seed == 1 and time.time() < deadline:
+        pass
+    time.sleep(60)
+
+repeat(forever, [1, 2])
+"""
+MOST_NOTES = 40  # a guard: with more, processes multiply
+
+
+class TwoArgumentsError(Exception):
+    """Cannot be rebuilt by pickle."""
+
+    def __init__(self, what, how):
+        super().__init__(f"{what} {how}")
+
+
+class HoldingError(Exception):
+    """Cannot be pickled."""
+
+    def __init__(self, what):
+        super().__init__("held")
+        self.what = what
+
+
+@pytest.fixture(autouse=True)
+def no_bar(monkeypatch):
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+
+
+class Note:
+    """Called in a run, it notes the process in a file; a process of too many ends itself."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __call__(self):
+        with self.path.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        if len(self.path.read_text().split()) > MOST_NOTES:
+            os._exit(9)
+
+    def processes(self):
+        return {int(number) for number in self.path.read_text().split()}
+
+
+@pytest.fixture
+def note(tmp_path):
+    return Note(tmp_path / "notes.txt")
+
+
+def measure_one(seed):
+    return {("a", 1): 1.0}
+
+
+def interrupt_itself():
+    raise KeyboardInterrupt
+
+
+def leave_a_process_behind():
+    """End this process, but leave one that holds its pipes open for a while."""
+    if os.fork() == 0:
+        time.sleep(8)
+        os._exit(0)
+    os._exit(5)
+
+
+def children():
+    return set(psutil.Process().children())
+
+
+def wait_until(is_true, seconds):
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def results(*curves, arm="a", sizes=(1, 10, 100)):
@@ -179,10 +275,6 @@ class TestLabelsNeeded:
 
 
 class TestRepeat:
-    @pytest.fixture(autouse=True)
-    def no_bar(self, monkeypatch):
-        monkeypatch.setenv("TQDM_DISABLE", "1")
-
     def test_one_and_two_workers_give_the_same_rows(self):
         def experiment(seed):
             generator = torch.Generator().manual_seed(seed)
@@ -200,8 +292,13 @@ class TestRepeat:
         assert set(alone.values("process", 1)) == {os.getpid()}
         assert os.getpid() not in together.values("process", 1)
 
-    def test_rows_are_in_the_order_of_the_seeds(self):
-        found = repeat(lambda seed: {("a", 1): float(seed)}, [7, 2, 5], num_workers=1)
+    @pytest.mark.parametrize("num_workers", [1, 2])
+    def test_rows_are_in_the_order_of_the_seeds(self, num_workers):
+        def experiment(seed):
+            time.sleep(0.2 * (seed == 7))  # the first ends last
+            return {("a", 1): float(seed)}
+
+        found = repeat(experiment, [7, 2, 5], num_workers=num_workers)
         assert found.values("a", 1).tolist() == [7, 2, 5]
 
     @pytest.mark.parametrize("num_workers", [1, 2])
@@ -220,16 +317,6 @@ class TestRepeat:
         assert found.values("power", 2).tolist() == [49, 4, 25]
         assert found.values("power", 1).tolist() == [7, 2, 5]
         assert (os.getpid() in found.values("process", 1)) == (num_workers == 1)
-
-    def test_no_case_or_an_arm_measured_twice_is_refused(self):
-        with pytest.raises(ValueError, match="cases is empty; give one or more, or leave it out"):
-            repeat(lambda case, seed: {("a", 1): 1.0}, [1, 2], cases=())
-        message = r"case 'y' measures \('a', 1\), as a case before it does; let each case"
-        with pytest.raises(ValueError, match=message):
-            repeat(lambda case, seed: {("a", 1): 1.0}, [1, 2], cases="xy", num_workers=1)
-        bound = partial(lambda word, case, seed: {("a", 1): 1.0}, "word")
-        with pytest.raises(ValueError, match=message):  # named is the case, not the bound word
-            repeat(bound, [1, 2], cases="xy", num_workers=1)
 
     @pytest.mark.parametrize("fails", [False, True])
     def test_number_of_threads_of_the_caller_stays(self, fails):
@@ -251,12 +338,282 @@ class TestRepeat:
             torch.set_num_threads(before)
 
     @pytest.mark.parametrize(
-        ("seeds", "num_workers"), [([], 1), ([1], 1), ([1, 1, 2], 1), ([1, 2], 0)]
+        "seeds",
+        [range(1, 3), np.array([1, 2]), torch.tensor([1, 2]), (np.int64(s) for s in (1, 2))],
     )
-    def test_bad_arguments_are_refused(self, seeds, num_workers):
+    def test_whole_numbers_of_every_kind_are_seeds(self, seeds):
+        found = repeat(lambda seed: {("a", 1): seed, ("b", 1): type(seed) is int}, seeds)
+        assert found.values("a", 1).tolist() == [1, 2]
+        assert found.values("b", 1).all()
+
+    def test_a_number_in_a_tensor_or_array_is_a_number(self):
+        found = repeat(
+            lambda seed: {("a", 1): torch.tensor(seed / 2), ("b", 1): np.array(seed)}, [1, 2]
+        )
+        assert found.values("a", 1).tolist() == [0.5, 1]
+        assert found.values("b", 1).tolist() == [1, 2]
+
+    @pytest.mark.parametrize(
+        ("seeds", "num_workers"), [([], 1), ([1], 1), ([1, np.int64(1), 2], 1), ([1, 2], 0)]
+    )
+    def test_too_few_seeds_or_workers_are_refused(self, seeds, num_workers):
         message = rf"seeds is \[.*num_workers {num_workers}; give two or more different seeds"
         with pytest.raises(ValueError, match=message):
-            repeat(lambda seed: {("a", 1): 1.0}, seeds, num_workers=num_workers)
+            repeat(measure_one, seeds, num_workers=num_workers)
+
+    @pytest.mark.parametrize(
+        ("changed", "message"),
+        [
+            ({"seeds": 5}, "seeds is 5; give whole numbers, such as range"),
+            ({"seeds": "12"}, "seeds has '1'; give whole numbers"),
+            ({"seeds": [1, 2.0]}, "seeds has 2.0; give whole numbers"),
+            ({"seeds": [1, True]}, "seeds has True; give whole numbers"),
+            ({"num_workers": True}, "num_workers is True; give a whole number"),
+            ({"num_workers": 2.0}, "num_workers is 2.0; give a whole number"),
+            ({"function": {"a": 1}}, "function is an object of type dict; give a function"),
+            ({"cases": "xy"}, "cases is 'xy'; give a list of cases"),
+            ({"cases": 3}, "cases is 3; give a list of cases"),
+        ],
+    )
+    def test_arguments_of_another_type_are_refused(self, changed, message):
+        with pytest.raises(TypeError, match=message):
+            repeat(**({"function": measure_one, "seeds": [1, 2]} | changed))
+
+    def test_no_case_is_refused(self):
+        with pytest.raises(ValueError, match="cases is empty; give one or more, or leave it out"):
+            repeat(measure_one, [1, 2], cases=())
+
+
+class TestFailedRuns:
+    def error_of(self, function, num_workers=1, **arguments):
+        with pytest.raises(RunError) as caught:
+            repeat(function, [1, 2, 3], num_workers=num_workers, **arguments)
+        assert len(str(caught.value).splitlines()) == 1
+        return caught.value
+
+    @pytest.mark.parametrize("num_workers", [1, 2])
+    @pytest.mark.parametrize(
+        ("make", "line"),
+        [
+            (lambda: ValueError("too small"), "ValueError: too small"),
+            (lambda: TwoArgumentsError("disk", "full"), "TwoArgumentsError: disk full"),
+            (lambda: HoldingError(threading.Lock()), "HoldingError: held"),
+            (lambda: type("Local", (Exception,), {})("here"), "Local: here"),
+            (lambda: ValueError("two\nlines"), "ValueError: two"),
+        ],
+    )
+    def test_cause_seed_and_case_are_named_and_finished_runs_kept(self, num_workers, make, line):
+        def experiment(case, seed):
+            if (case, seed) == ("y", 3):
+                raise make()
+            return {(case, 1): seed}
+
+        error = self.error_of(experiment, num_workers, cases=["x", "y"])
+        text = str(error).replace(f"{__name__}.", "")
+        assert text.startswith(f"the run of seed 3, case 'y' failed: {line}. 5 of 6 runs had finis")
+        assert text.endswith("kept in the error's .finished (here: sys.last_value.finished)")
+        assert error.finished == {
+            1: {("x", 1): 1, ("y", 1): 1},
+            2: {("x", 1): 2, ("y", 1): 2},
+            3: {("x", 1): 3},
+        }
+        shown = "".join(traceback.format_exception(error))
+        assert "raise make()" in shown  # the line of the function, in a worker too
+        assert line.split(": ")[0] in shown
+
+    @pytest.mark.parametrize("num_workers", [1, 2])
+    def test_errors_from_c_are_causes(self, num_workers):
+        def experiment(seed):
+            np.linalg.inv(np.zeros((2, 2)))
+
+        error = self.error_of(experiment, num_workers)
+        assert isinstance(error.__cause__, np.linalg.LinAlgError)
+
+    @pytest.mark.parametrize(
+        ("returned", "message"),
+        [
+            (None, "it returned None; return a dict from"),
+            (0.5, "it returned 0.5; return a dict from"),
+            ({}, "it returned an empty dict; return"),
+            ({"accuracy": 0.5}, "it returned a dict with the key 'accuracy'; return"),
+            ({("a", "small"): 0.5}, r"it returned a dict with the key \('a', 'small'\); return"),
+            ({("a", 1): "0.5"}, r"it returned '0.5' for \('a', 1\); return"),
+            ({("a", 1): math.nan}, r"it returned nan for \('a', 1\); return"),
+            ({("a", 1): torch.ones(2)}, "it returned an object of type Tensor for"),
+        ],
+    )
+    def test_what_is_no_measurement_is_named(self, returned, message):
+        error = self.error_of(lambda seed: returned if seed == 2 else {("a", 1): 1.0})
+        assert re.search(f"the run of seed 2 failed: TypeError: {message}", str(error))
+
+    def test_an_arm_measured_twice_or_not_by_all_seeds_is_named(self):
+        def twice(word, case, seed):
+            return {("a", 1): 1.0}
+
+        def missing(seed):
+            return {("a", 1): 1.0} | ({("b", 1): 1.0} if seed != 3 else {})
+
+        error = self.error_of(partial(twice, "word"), cases=["x", ("y", torch.ones(1))])
+        assert str(error).startswith(
+            "case ('y', an object of type Tensor) measures ('a', 1), as a case before it does; let"
+        )
+        error = self.error_of(missing)
+        assert str(error).startswith(
+            "the run of seed 3 does not measure ('b', 1), other than seed 1"
+        )
+        assert error.finished[2] == {("a", 1): 1.0, ("b", 1): 1.0}
+
+
+class TestWorkers:
+    @pytest.mark.parametrize(
+        ("end", "message"),
+        [
+            (lambda: os._exit(4), "its process ended with exit code 4"),
+            (
+                lambda: os.kill(os.getpid(), signal.SIGKILL),
+                "its process was ended by SIGKILL",
+            ),
+            (leave_a_process_behind, "its process ended with exit code 5"),
+            (lambda: sys.exit(3), "SystemExit: 3"),
+            (interrupt_itself, "KeyboardInterrupt"),
+        ],
+        ids=["exit", "killed", "left behind", "SystemExit", "KeyboardInterrupt"],
+    )
+    def test_a_worker_that_ends_is_named_and_finished_runs_kept(self, end, message):
+        def experiment(seed):
+            if seed == 3:
+                end()
+            return {("a", 1): seed}
+
+        before = children()
+        with pytest.raises(RunError, match=f"the run of seed 3 failed: {message}") as caught:
+            repeat(experiment, [1, 2, 3])
+        assert caught.value.finished == {1: {("a", 1): 1}, 2: {("a", 1): 2}}
+        assert children() <= before
+
+    def test_an_arm_that_cannot_be_sent_is_named(self):
+        with pytest.raises(RunError, match="what it found cannot be sent.*pickle"):
+            repeat(lambda seed: {(lambda: 0, 1): 1.0}, [1, 2])
+
+    def test_a_nested_call_runs_the_inner_function_in_the_same_process(self, note):
+        def inner(seed):
+            note()
+            return {("seed", 1): seed, ("process", 1): os.getpid()}
+
+        def outer(seed):
+            note()
+            found = repeat(inner, [seed, seed + 1])
+            at_home = set(found.values("process", 1)) == {os.getpid()}
+            return {("sum", 1): found.values("seed", 1).sum(), ("at home", 1): at_home}
+
+        found = repeat(outer, [0, 1, 2])
+        assert found.values("sum", 1).tolist() == [1, 3, 5]
+        assert found.values("at home", 1).all()
+        assert len(note.processes()) == 2
+
+    def test_what_a_nested_call_had_finished_is_kept(self):
+        def outer(seed):
+            repeat(lambda inner: {("a", 1): 2 / (1 - inner)}, [0, 1])
+            return {("a", 1): 1.0}
+
+        with pytest.raises(
+            RunError, match="seed 5 failed: .*RunError: the run of seed 1 fail"
+        ) as e:
+            repeat(outer, [5, 6])
+        assert e.value.__cause__.finished == {0: {("a", 1): 2.0}}
+
+    @pytest.mark.parametrize("caller", ["threads", "fork", "joblib", "one worker"])
+    def test_no_caller_gets_more_processes_than_workers(self, caller, note):
+        def run(seed):
+            note()
+            time.sleep(0.2)
+            return {("a", 1): seed}
+
+        def call(_=0):
+            repeat(run, [1, 2])
+            return {("a", 1): 1}
+
+        if caller == "threads":
+            with ThreadPoolExecutor(3) as pool:
+                list(pool.map(call, range(3)))
+        elif caller == "fork":
+            for _ in range(2):
+                if os.fork() == 0:
+                    call()
+                    os._exit(0)
+            for _ in range(2):
+                os.wait()
+        elif caller == "one worker":
+            repeat(call, [1, 2], num_workers=1)
+        else:
+            joblib.Parallel(2, backend="threading")(joblib.delayed(call)() for _ in range(3))
+        assert len(note.processes() - {os.getpid()}) <= 2
+
+    def test_after_a_failure_there_are_workers_again(self):
+        with pytest.raises(RunError):
+            repeat(lambda seed: 1 / 0, [1, 2])
+        found = repeat(lambda seed: {("process", 1): os.getpid()}, [1, 2])
+        assert os.getpid() not in found.values("process", 1)
+
+    def test_ctrl_c_ends_the_workers_and_keeps_what_was_finished(self):
+        def experiment(seed):
+            if seed == 3:  # started when the first has finished
+                os.kill(os.getppid(), signal.SIGINT)
+            if seed > 1:
+                time.sleep(60)
+            return {("a", 1): seed}
+
+        before, started = children(), time.monotonic()
+        with pytest.raises(KeyboardInterrupt) as caught:
+            repeat(experiment, [1, 2, 3])
+        assert time.monotonic() - started < 50
+        assert caught.value.finished == {1: {("a", 1): 1}}
+        assert children() <= before
+
+    def test_ctrl_c_that_also_reaches_a_worker_is_left_to_the_parent(self):
+        def experiment(seed):
+            os.kill(os.getpid(), signal.SIGINT)
+            return {("a", 1): seed}
+
+        assert repeat(experiment, [1, 2]).values("a", 1).tolist() == [1, 2]
+
+    def test_no_worker_outlives_a_killed_parent(self, tmp_path):
+        script = tmp_path / "parent.py"
+        script.write_text(PARENT)
+        parent = subprocess.Popen([sys.executable, script, tmp_path])
+        try:
+            wait_until(lambda: len(list(tmp_path.glob("*.pid"))) == 2, 60)
+            workers = [int(file.stem) for file in tmp_path.glob("*.pid")]
+            assert all(map(psutil.pid_exists, workers))
+        finally:
+            parent.kill()
+            parent.wait()
+        wait_until(lambda: not any(map(psutil.pid_exists, workers)), 5)
+
+    def test_a_backend_of_joblib_that_the_caller_chose_is_used(self):
+        def experiment(seed):
+            if seed == 3:
+                raise TwoArgumentsError("disk", "full")
+            return {("process", 1): os.getpid()}
+
+        with joblib.parallel_config(backend="threading"):
+            found = repeat(experiment, [1, 2])
+            with pytest.raises(RunError, match="seed 3 failed: .*TwoArgumentsError: disk full"):
+                repeat(experiment, [1, 2, 3])
+        assert set(found.values("process", 1)) == {os.getpid()}
+
+    def test_where_forking_is_unsafe_joblib_starts_fresh_processes(self, monkeypatch):
+        monkeypatch.setattr(sys, "platform", "darwin")
+        parent = os.getpid()
+
+        def experiment(seed):
+            inner = repeat(lambda seed: {("process", 1): os.getpid()}, [1, 2])
+            at_home = set(inner.values("process", 1)) == {os.getpid()}
+            return {("fresh", 1): os.getpid() != parent, ("at home", 1): at_home}
+
+        found = repeat(experiment, [1, 2])
+        assert found.values("fresh", 1).all()
+        assert found.values("at home", 1).all()
 
 
 class TestReExport:
