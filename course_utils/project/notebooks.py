@@ -1,54 +1,113 @@
-"""Run all notebooks, store them with their outputs, or check how they are stored.
+"""Run notebooks from top to bottom and store them with their outputs, in normal form.
 
-`python -m course_utils.notebooks run` executes the notebooks, reports seconds, memory and claims,
-and changes no notebook; `store` executes them and replaces their files; `check` names the files
-that are not in normal form.
+`python -m course_utils.project.notebooks store FILES` is `make notebooks`. Whether a notebook
+prints what is stored in it is judged by pytest with `course_utils.project.strict_nbval`.
 """
 
 import argparse
+import re
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from course_utils.project.execution import NotebookError, execute
-from course_utils.project.normal_form import is_normal, write_notebook
-from course_utils.project.reports import format_table, megabytes, read_ledger, write_claims
+import nbformat
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpecManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from course_utils.project.kernels import kernel_environment
+from course_utils.project.normal_form import normal_text
+from course_utils.project.reports import replace_file
+from course_utils.project.stored_cells import stored_problem
 
 ROOT = Path(__file__).resolve().parents[2]
+CELL_TIMEOUT = 600  # seconds, the same as in the nbval run of "make test"
 
 
-def run(paths, *, reports=ROOT / "reports"):
-    """Execute notebooks without storing them; print a table and write their claims.
+class NotebookError(RuntimeError):
+    """A notebook cannot be stored; the message names it, the cell and the error."""
+
+
+def execute(path, *, timeout=CELL_TIMEOUT):
+    """Execute a notebook from top to bottom on a fresh kernel; its file stays as it is.
 
     Parameters
     ----------
-    paths : list of pathlib.Path
-        Notebooks.
-    reports : str or pathlib.Path, default="reports" beside the package
-        Folder for `claims.md`, `claims.csv` and the ledger from which they are made.
+    path : str or pathlib.Path
+        Notebook. Its folder is the kernel's working directory.
+    timeout : float, default=600
+        Seconds that one cell may take.
 
     Returns
     -------
-    bool
-        Whether all of them ran from top to bottom.
+    nbformat.NotebookNode
+        The notebook with its new outputs.
+
+    Raises
+    ------
+    NotebookError
+        If the file is no notebook, the kernel does not start, or a cell fails, takes too long,
+        ends the kernel, or is no reference for a comparison (see `stored_problem`).
     """
-    ledger = Path(reports) / "ledger.jsonl"
-    ledger.parent.mkdir(parents=True, exist_ok=True)
-    ledger.unlink(missing_ok=True)
-    executions = [_attempt(path, lambda path: execute(path, ledger=ledger)) for path in paths]
-    claims = read_ledger(ledger)
-    rows = []
-    for path, execution in zip(paths, executions, strict=True):
-        count = sum(claim["notebook"] == path.name for claim in claims)
-        rows.append([path.name, *_cost(execution), str(count)])
-    print(format_table(["notebook", "seconds", "peak memory", "claims"], rows))
-    write_claims(claims, reports)
-    return None not in executions
+    path, begun = Path(path).resolve(), []
+    notebook = _read(path)
+    # Without folders of kernels there is one kernel: the Python that runs this module.
+    specs = KernelSpecManager(kernel_dirs=[])
+    client = NotebookClient(
+        notebook,
+        km=AsyncKernelManager(kernel_spec_manager=specs),
+        resources={"metadata": {"path": str(path.parent)}},
+        timeout=timeout,
+        record_timing=False,
+        store_widget_state=False,
+        coalesce_streams=True,
+        on_cell_start=lambda cell, cell_index: begun.append(cell),
+    )
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        try:
+            # ipykernel warns there about TCP on this machine; the cells' own stderr still arrives.
+            client.execute(
+                cleanup_kc=True, env=kernel_environment(path, scratch), stderr=subprocess.DEVNULL
+            )
+        except (CellExecutionError, TimeoutError, RuntimeError) as error:
+            raise NotebookError(_describe(path, notebook, begun, error)) from None
+    for number, cell in enumerate(_code_cells(notebook), 1):
+        problem = stored_problem(cell)
+        if problem:
+            raise NotebookError(f"{path.name}, code cell {number}: {problem}\n\n{cell.source}\n")
+    return notebook
 
 
-def _cost(execution):
-    if execution is None:
-        return "failed", "-"
-    return f"{execution.seconds:.1f}", megabytes(execution.peak_memory)
+def _read(path):
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+    except Exception as error:  # nbformat lets errors of many kinds pass, such as AttributeError
+        raise NotebookError(
+            f"{path.name} cannot be read as a notebook; look for merge marks (<<<<<<<) in it. "
+            f"{type(error).__name__}: {error}"
+        ) from None
+    return notebook
+
+
+def _code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def _describe(path, notebook, begun, error):
+    """Return a message that names notebook, cell and error, with the traceback or the source."""
+    if not begun:
+        return f"{path.name} was not begun, since its kernel did not start: {error}"
+    reason, details = str(error), begun[-1].source
+    if isinstance(error, CellExecutionError):
+        # where a figure cannot be drawn, only the cell's output names the error
+        shown = [output for output in begun[-1].outputs if output.output_type == "error"]
+        reason = "{0.ename}: {0.evalue}".format((shown or [error])[-1])
+        details = re.sub(r"\x1b\[[0-9;]*m", "", error.traceback)  # without terminal colours
+    number = next(n for n, cell in enumerate(_code_cells(notebook), 1) if cell is begun[-1])
+    return f"{path.name}, code cell {number} failed: {reason}\n\n{details}\n"
 
 
 def store(paths):
@@ -57,49 +116,24 @@ def store(paths):
     Parameters
     ----------
     paths : list of pathlib.Path
-        Notebooks.
+        Notebooks. One that fails is named, and the others are stored all the same.
 
     Returns
     -------
     bool
-        Whether all of them ran from top to bottom.
+        Whether all of them were stored.
     """
-    return None not in [_attempt(path, _execute_and_write) for path in paths]
-
-
-def _execute_and_write(path):
-    execution = execute(path)
-    write_notebook(execution.notebook, path)
-    return execution
-
-
-def _attempt(path, action):
-    """Return `action(path)`, or None after printing why the notebook failed."""
-    print(f"executing {path.name}", flush=True)
-    try:
-        return action(path)
-    except NotebookError as error:
-        print(error, file=sys.stderr, flush=True)
-        return None
-
-
-def check(paths):
-    """Print the names of the notebooks that are not stored in normal form.
-
-    Parameters
-    ----------
-    paths : list of pathlib.Path
-        Notebooks.
-
-    Returns
-    -------
-    bool
-        Whether all of them are in normal form.
-    """
-    strays = [path for path in paths if not is_normal(path)]
-    for path in strays:
-        print(f"{path.name} is not in normal form; `make notebooks` stores it so", file=sys.stderr)
-    return not strays
+    failed = []
+    for path in paths:
+        print(f"executing {path.name}", flush=True)
+        try:
+            replace_file(path, normal_text(execute(path)))
+        except (NotebookError, OSError) as error:
+            failed.append(path.name)
+            print(error, file=sys.stderr, flush=True)
+    if failed:
+        print(f"Not stored: {', '.join(failed)}; see above.", file=sys.stderr)
+    return not failed
 
 
 def main(arguments=None):
@@ -108,15 +142,15 @@ def main(arguments=None):
     Parameters
     ----------
     arguments : list of str, default=None
-        Command and file names; None means those of the command line.
+        The word "store" and file names; None means those of the command line.
 
     Returns
     -------
     int
         Exit status: 0 if all is well, 1 if a notebook failed, 2 if there is none.
     """
-    parser = argparse.ArgumentParser("python -m course_utils.notebooks", description=__doc__)
-    parser.add_argument("command", choices=["run", "store", "check"])
+    parser = argparse.ArgumentParser("python -m course_utils.project.notebooks")
+    parser.add_argument("command", choices=["store"], help="run notebooks and store their outputs")
     parser.add_argument("files", nargs="*", type=Path, help="default: all of notebooks/")
     chosen = parser.parse_args(arguments)
     paths = chosen.files or sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -124,8 +158,7 @@ def main(arguments=None):
     if missing or not paths:
         print(f"no such notebook: {', '.join(missing) or 'notebooks/*.ipynb'}", file=sys.stderr)
         return 2
-    command = {"run": run, "store": store, "check": check}[chosen.command]
-    return 0 if command(paths) else 1
+    return 0 if store(paths) else 1
 
 
 if __name__ == "__main__":

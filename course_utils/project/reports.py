@@ -1,66 +1,71 @@
-"""Tables about a run of the notebooks: the claims they made and what they cost."""
+"""Files that are written whole, and those of reports/: claims and costs of the notebooks."""
 
 import csv
-import json
+import io
+import os
+import tempfile
 from pathlib import Path
 
-# The header of the two claim files. "cell" is the number that JupyterLab shows in brackets.
-CLAIM_COLUMNS = ("sentence", "low", "high", "measured", "notebook", "cell")
+# The headers of the two tables. "cell" is the number that JupyterLab shows in brackets.
+CLAIM_COLUMNS = ["sentence", "low", "high", "measured", "notebook", "cell"]
+COST_COLUMNS = ["notebook", "cells", "seconds", "peak_megabytes"]
 
 
-def read_ledger(path):
-    """Read the claims that notebooks left in a ledger.
+def replace_file(path, text):
+    """Write a file as UTF-8; a reader sees the old file or the new one, never half.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        File of JSON lines, one claim a line. A missing file means that no claim was made.
-
-    Returns
-    -------
-    list of dict
-        Claims in the order in which they were made, with the keys of `CLAIM_COLUMNS`.
-
-    Raises
-    ------
-    ValueError
-        If a line is not a claim.
+        File to replace, or a new one.
+    text : str
+        All that it will hold.
     """
     path = Path(path)
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [_parse_claim(line, f"{path}, line {n}") for n, line in enumerate(lines, 1) if line]
-
-
-def _parse_claim(line, place):
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
     try:
-        claim = json.loads(line)
-        return {column: claim[column] for column in CLAIM_COLUMNS}
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{place} is not a claim: {line!r} ({error!r}). A claim is a JSON object with the "
-            f"keys {', '.join(CLAIM_COLUMNS)}. Delete the file and run the notebooks again."
-        ) from None
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode("utf-8"))
+        Path(draft).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
+        Path(draft).replace(path)
+    finally:
+        Path(draft).unlink(missing_ok=True)
 
 
-def write_claims(claims, folder):
-    """Write `claims.csv` and `claims.md` into a folder, which is made if needed.
+def write_reports(root, costs, claims):
+    """Write `claims.csv`, `claims.md` and `costs.csv` into the folder reports/.
+
+    What these files say about notebooks that did not run now stays, unless they are gone.
 
     Parameters
     ----------
+    root : pathlib.Path
+        The folder of the course, with its notebooks/.
+    costs : list of dict
+        One row with the keys of `COST_COLUMNS` for each notebook that ran.
     claims : list of dict
-        As `read_ledger` returns them.
-    folder : str or pathlib.Path
-        Where the two files go. Files of an earlier run are replaced.
+        All that these notebooks claimed, with the keys of `CLAIM_COLUMNS`.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "claims.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, CLAIM_COLUMNS)
-        writer.writeheader()
-        writer.writerows(claims)
-    (folder / "claims.md").write_text(claims_markdown(claims), encoding="utf-8")
+    folder = root / "reports"
+    folder.mkdir(exist_ok=True)
+    done = {row["notebook"] for row in costs}
+    others = {path.name for path in (root / "notebooks").glob("*.ipynb")} - done
+    _merge(folder / "costs.csv", COST_COLUMNS, costs, others)
+    merged = _merge(folder / "claims.csv", CLAIM_COLUMNS, claims, others)
+    replace_file(folder / "claims.md", claims_markdown(merged))
+
+
+def _merge(path, columns, rows, others):
+    """Replace a table by these rows and those it has of other notebooks; return all."""
+    old = csv.DictReader(path.read_text(encoding="utf-8").splitlines()) if path.exists() else []
+    rows = rows + [row for row in old if row.get("notebook") in others]
+    rows = sorted(rows, key=lambda row: row["notebook"])  # the claims of a notebook stay in order
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    replace_file(path, text.getvalue())
+    return rows
 
 
 def claims_markdown(claims):
@@ -69,7 +74,7 @@ def claims_markdown(claims):
     Parameters
     ----------
     claims : list of dict
-        As `read_ledger` returns them.
+        With the keys of `CLAIM_COLUMNS`.
 
     Returns
     -------
@@ -81,80 +86,21 @@ def claims_markdown(claims):
     >>> claim = dict(sentence="Transfer | helps.", low=0.1, high=None, measured=0.21,
     ...              notebook="00_start_here.ipynb", cell=7)
     >>> print(claims_markdown([claim]).splitlines()[-1])
-    | Transfer \| helps. | 0.1 or more | 0.21 | 00_start_here.ipynb | 7 |
+    | Transfer \| helps. | 0.1 |  | 0.21 | 00_start_here.ipynb | 7 |
     """
     lines = [
-        "# Claims of the notebooks, as measured in the last run",
+        "# Claims of the notebooks, each as measured in the last test of its notebook",
         "",
-        "| sentence | band | measured | notebook | cell |",
-        "|---|---|---|---|---|",
+        "| sentence | at least | at most | measured | notebook | cell |",
+        "|---|---|---|---|---|---|",
     ]
     for claim in claims:
-        measured = _number(claim["measured"])
-        cells = (claim["sentence"], _band(claim), measured, claim["notebook"], claim["cell"])
+        numbers = [_number(claim[key]) for key in ("low", "high", "measured")]
+        cells = [claim["sentence"], *numbers, claim["notebook"], claim["cell"]]
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _band(claim):
-    low, high = claim["low"], claim["high"]
-    if low is None and high is None:
-        return "any"
-    if high is None:
-        return f"{_number(low)} or more"
-    if low is None:
-        return f"{_number(high)} or less"
-    return f"{_number(low)} to {_number(high)}"
-
-
 def _number(value):
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def format_table(header, rows):
-    """Lay out a table as plain text: first column to the left, the others to the right.
-
-    Parameters
-    ----------
-    header : sequence of str
-        Column names.
-    rows : sequence of sequences of str
-        As many texts in each row as in the header.
-
-    Returns
-    -------
-    str
-        One line for the header and one for each row.
-
-    Raises
-    ------
-    ValueError
-        If a row has not as many texts as the header.
-
-    Examples
-    --------
-    >>> print(format_table(["notebook", "cells"], [["a.ipynb", "12"]]))
-    notebook  cells
-    a.ipynb      12
-    """
-    table = [list(header), *map(list, rows)]
-    for row in table:
-        if len(row) != len(header):
-            raise ValueError(f"row {row} has {len(row)} texts; give {len(header)}, one a column.")
-    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
-    lines = []
-    for first, *others in table:
-        numbers = [text.rjust(width) for text, width in zip(others, widths[1:], strict=True)]
-        lines.append("  ".join([first.ljust(widths[0]), *numbers]).rstrip())
-    return "\n".join(lines)
-
-
-def megabytes(number_of_bytes):
-    """Text of a memory size in megabytes (1e6 bytes).
-
-    Examples
-    --------
-    >>> megabytes(1_234_567_890)
-    '1235 MB'
-    """
-    return f"{number_of_bytes / 1e6:.0f} MB"
+    """Shorten a number, or its text from a table; empty where there is none."""
+    return "" if value in (None, "") else f"{float(value):.4g}"

@@ -6,16 +6,8 @@ in a way that switches the comparison off.
 
 import re
 
-# The tags that nbval 0.11 knows; a test compares them with nbval's own list.
-NBVAL_TAGS = (
-    "nbval-check-output",
-    "nbval-ignore-output",
-    "nbval-raises-exception",
-    "nbval-skip",
-    "raises-exception",
-)
-
-
+# nbval ignores a misspelt tag without a message, so nothing but these is allowed.
+KNOWN_TAGS = ("exercise", "nbval-ignore-output", "raises-exception", "solution")
 # nbval obeys these words in capitals, alone in a comment. Find those that it overlooks as well.
 COMMENT_MARKER = re.compile(r"^\s*#+\s*(nbval[_-]|pytest_validate)", re.MULTILINE | re.IGNORECASE)
 
@@ -40,35 +32,21 @@ def stored_problem(cell):
     'it was never executed, so nothing would be compared; run `make notebooks`'
     """
     tags = cell.metadata.get("tags", [])
-    misspelt = [tag for tag in tags if is_misspelt(tag)]
-    if misspelt:
-        return f"nbval would ignore the tag {misspelt[0]!r}; it knows {', '.join(NBVAL_TAGS)}"
+    unknown = [tag for tag in tags if tag not in KNOWN_TAGS]
+    has_error = any(output.output_type == "error" for output in cell.outputs)
+    if unknown:
+        return f"unknown tag {unknown[0]!r}, which would do nothing; known are {KNOWN_TAGS}"
     if COMMENT_MARKER.search(cell.source):
         return "it has a comment marker for nbval; use a cell tag, which the reader does not see"
-    if cell.source.strip() and cell.execution_count is None and "nbval-skip" not in tags:
+    if cell.source.strip() and cell.execution_count is None:
         return "it was never executed, so nothing would be compared; run `make notebooks`"
-    if any(output.output_type == "error" for output in cell.outputs) and not may_raise(cell):
+    if has_error and "raises-exception" not in tags:
         return "an error is stored in it; repair the cell or tag it raises-exception"
+    if "raises-exception" in tags and not has_error:
+        return "it is tagged raises-exception, and no error is stored in it; remove the tag"
     if stderr_of(cell.outputs):
         return f"text on stderr is stored in it; remove the cause: {stderr_of(cell.outputs)}"
     return None
-
-
-def is_misspelt(tag):
-    """Whether a tag looks as if it were meant for nbval, which would ignore it silently.
-
-    Examples
-    --------
-    >>> is_misspelt("nbval_skip"), is_misspelt("nbval-skip"), is_misspelt("solution")
-    (True, False, False)
-    """
-    looks_meant = re.search("nbval|raise|exception|skip", tag.lower()) is not None
-    return looks_meant and tag not in NBVAL_TAGS
-
-
-def may_raise(cell):
-    """Whether a cell is tagged as one that raises an exception."""
-    return any(tag.endswith("raises-exception") for tag in cell.metadata.get("tags", []))
 
 
 def stderr_of(outputs):

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
 
-from course_utils.project.execution import execute
+from course_utils.project.notebooks import execute
 
 CELL = """
 import torch
@@ -28,7 +28,7 @@ def test_they_share_one_cache_file_and_print_the_same(tmp_path, monkeypatch):
         nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)]), path)
     with ThreadPoolExecutor(2) as pool:
         runs = list(pool.map(execute, paths))
-    first, second = [run.notebook.cells[0].outputs[0].text for run in runs]
+    first, second = [run.cells[0].outputs[0].text for run in runs]
     assert first == second
     assert first.startswith("(40, 1280)")
     # one file of features; a lock may stay beside it, a half-written file may not

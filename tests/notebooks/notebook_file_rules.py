@@ -3,7 +3,7 @@
 
 A rule is a function of a `Lesson` that returns a list of problems, empty if there is none.
 
-Tags that the course knows, and nothing else:
+Tags that the course knows, and nothing else (see `course_utils.project.stored_cells`):
 
 - `nbval-ignore-output`: prints measured values, which differ a little between machines;
 - `raises-exception`: shows an error on purpose, and must raise it;
@@ -20,7 +20,6 @@ from lesson import place, printed, python_tree, tags
 from course_utils.project.normal_form import WIDGET_VIEW, normal_text
 from course_utils.project.stored_cells import stored_problem
 
-KNOWN_TAGS = {"nbval-ignore-output", "raises-exception", "exercise", "solution"}
 MAX_IGNORED_SHARE = 0.25
 MAX_CODE_CELLS = 40
 MAX_LINES = 20
@@ -55,27 +54,10 @@ def file_is_small(lesson):
     return [] if size <= MAX_BYTES else [f"{size} bytes, allowed are {MAX_BYTES}: fewer figures"]
 
 
-def counts_run_from_one(lesson):
-    """Outputs come from one run from top to bottom."""
-    counts = [cell.execution_count for cell in lesson.code_cells]
-    expected = list(range(1, len(counts) + 1))
-    return [] if counts == expected else [f"counts are {counts}; run `make notebooks`"]
-
-
 def stored_cells_can_be_compared(lesson):
-    """No misspelt tag or marker for nbval, no stored error or stderr, no cell that never ran."""
+    """No unknown tag or marker for nbval, no stored error or stderr, no cell that never ran."""
     problems = [(cell, stored_problem(cell)) for cell in lesson.code_cells]
     return [f"{place(lesson, cell)}: {problem}" for cell, problem in problems if problem]
-
-
-def tags_are_known(lesson):
-    """A misspelt tag would do nothing, without a message."""
-    return [
-        f"{place(lesson, cell)}: unknown tag {tag!r}; known are {sorted(KNOWN_TAGS)}"
-        for cell in lesson.cells
-        for tag in tags(cell)
-        if tag not in KNOWN_TAGS
-    ]
 
 
 def tags_are_on_code_cells(lesson):
@@ -179,9 +161,7 @@ FILE_RULES = [
     is_in_normal_form,
     file_name_has_number_and_words,
     file_is_small,
-    counts_run_from_one,
     stored_cells_can_be_compared,
-    tags_are_known,
     tags_are_on_code_cells,
     no_code_cell_is_empty,
     most_cells_are_compared,

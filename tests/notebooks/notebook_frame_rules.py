@@ -26,6 +26,8 @@ CLOSING_SECTIONS = [
     "References",
 ]
 EXERCISES = ["Easy", "Medium", "Open"]
+MAX_IMPORTS = 9  # one for each room that learners use
+FACE = re.compile(r"course_utils\.(?:(?!exercises\b|project\b)\w+|exercises\.\w+)")
 WEB_ADDRESS = re.compile(r"https?://\w\S*\.\w|\bdoi:10\.\d|\barXiv:\d|\bISBN\b")
 
 
@@ -63,7 +65,7 @@ def second_code_cell_is_settings(lesson):
 
 def imports_are_in_the_first_code_cell(lesson):
     """A reader sees at once what a lesson uses."""
-    importing = [cell for cell in lesson.code_cells if has_import(cell)]
+    importing = [cell for cell in lesson.code_cells if import_nodes(cell)]
     problems = [
         f"{place(lesson, cell)}: import outside the first code cell"
         for cell in importing
@@ -74,13 +76,33 @@ def imports_are_in_the_first_code_cell(lesson):
     return problems
 
 
-def has_import(cell):
-    """Whether a code cell has an import statement, also inside a function."""
+def imports_come_from_faces(lesson):
+    """Lessons say `from course_utils.<room> import ...`: few lines, in the order of the names."""
+    nodes = [node for cell in lesson.code_cells for node in import_nodes(cell)]
+    modules = [module for node in nodes for module in imported_modules(node)]
+    ours = [module for module in modules if module.split(".")[0] == "course_utils"]
+    problems = [f"{module} is no face" for module in ours if not FACE.fullmatch(module)]
+    if ours != sorted(ours):
+        problems.append(f"imports from course_utils are not in the order {sorted(ours)}")
+    if len(ours) > MAX_IMPORTS:
+        problems.append(f"{len(ours)} imports from course_utils, allowed are {MAX_IMPORTS}")
+    return problems
+
+
+def import_nodes(cell):
+    """Return the import statements of a code cell, also those inside a function."""
     try:
-        nodes = ast.walk(python_tree(cell))
+        nodes = list(ast.walk(python_tree(cell)))
     except SyntaxError:
-        return False
-    return any(isinstance(node, ast.Import | ast.ImportFrom) for node in nodes)
+        return []
+    return [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+def imported_modules(node):
+    """Return the modules that an import statement names."""
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or "."]
+    return [alias.name for alias in node.names]
 
 
 def experiments_make_a_claim(lesson):
@@ -237,6 +259,7 @@ FRAME_RULES = [
     contents_link_to_all_sections,
     second_code_cell_is_settings,
     imports_are_in_the_first_code_cell,
+    imports_come_from_faces,
     experiments_make_a_claim,
     has_closing_sections_in_order,
     closing_sections_have_text,

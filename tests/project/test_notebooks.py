@@ -1,95 +1,146 @@
-"""Tests of `course_utils.project.notebooks`."""
+"""Tests of `course_utils.project.notebooks`, each with a notebook of one or two cells."""
+
+import json
+import sys
 
 import nbformat
 import pytest
-from tiny_notebooks import code, save, stream
+from tiny_notebooks import code, error, picture, save, stream, text
 
 from course_utils.project import notebooks
-from course_utils.project.normal_form import is_normal, write_notebook
+from course_utils.project.normal_form import normal_text
+from course_utils.project.notebooks import NotebookError, execute, store
 
-CLAIM = """
-import json, os
-claim = {"notebook": os.environ["COURSE_NOTEBOOK"], "cell": 1, "sentence": "One is one.",
-         "low": 1, "high": 1, "measured": 1}
-with open(os.environ["COURSE_LEDGER"], "a", encoding="utf-8") as file:
-    print(json.dumps(claim), file=file)
+HANGS = """
+import time
+while True:
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        pass
+"""
+PICTURE = """
+class Picture:
+    def _repr_html_(self):
+        raise RuntimeError('cannot be drawn')
+Picture()
 """
 
 
-class TestRun:
-    def test_table_and_claims_of_good_and_failing_notebooks(self, tmp_path, capsys):
-        good = save(tmp_path / "00_good.ipynb", code(CLAIM))
-        bad = save(tmp_path / "01_bad.ipynb", code(CLAIM), code("1 / 0"))
-        before = good.read_bytes(), bad.read_bytes()
-        reports = tmp_path / "reports"
-        assert not notebooks.run([good, bad], reports=reports)
-        printed = capsys.readouterr()
-        rows = [line.split() for line in printed.out.splitlines() if ".ipynb  " in line]
-        assert rows[0][0] == "00_good.ipynb" and float(rows[0][1]) > 0 and rows[0][-1] == "1"
-        assert rows[1] == ["01_bad.ipynb", "failed", "-", "1"]
-        assert "01_bad.ipynb, code cell 2 failed: ZeroDivisionError" in printed.err
-        table = (reports / "claims.md").read_text(encoding="utf-8")
-        assert table.count("| One is one. | 1 to 1 | 1 | 0") == 2
-        assert (good.read_bytes(), bad.read_bytes()) == before
+@pytest.fixture
+def run(tmp_path):
+    """Return a function that executes a notebook of the given cells and returns its cells."""
 
-    def test_claims_of_an_earlier_run_are_forgotten(self, tmp_path):
-        (tmp_path / "ledger.jsonl").write_text("an earlier run", encoding="utf-8")
-        assert notebooks.run([save(tmp_path / "a.ipynb", code(CLAIM))], reports=tmp_path)
-        assert "One is one." in (tmp_path / "claims.md").read_text(encoding="utf-8")
+    def run(*cells, **options):
+        return execute(save(tmp_path / "tiny.ipynb", *cells), **options).cells
+
+    return run
+
+
+class TestExecute:
+    def test_kernel_is_this_python_in_the_folder_of_the_notebook(self, run, tmp_path):
+        variables = ["COURSE_NOTEBOOK", "TQDM_DISABLE"]
+        source = (
+            "import json, os, sys, pathlib\n"
+            f"print(json.dumps([sys.executable, str(pathlib.Path.cwd()), "
+            f"*map(os.environ.get, {variables})]))"
+        )
+        (cell,) = run(code(source))
+        expected = [sys.executable, str(tmp_path.resolve()), "tiny.ipynb", "1"]
+        assert json.loads(cell.outputs[0].text) == expected
+
+    def test_figures_are_stored_though_the_user_set_a_backend(self, run, monkeypatch):
+        monkeypatch.setenv("MPLBACKEND", "agg")
+        source = "import matplotlib.pyplot as plt\n_ = plt.plot([1, 2])"
+        data = run(code(source))[0].outputs[0].data
+        assert data["text/plain"] == picture().data["text/plain"]
+        assert data["image/png"].startswith("iVBOR")
+
+    @pytest.mark.parametrize(
+        ("source", "reason"),
+        [
+            ("1 / 0", "failed: ZeroDivisionError: division by zero"),
+            ("%notmagic", "failed: UsageError"),
+            ("import os\nos._exit(1)", "failed: Kernel died"),
+            (PICTURE, "failed: RuntimeError: cannot be drawn"),  # though the kernel replied "ok"
+            ("import sys\nprint('Careful!', file=sys.stderr)", "text on stderr.*: Careful!"),
+        ],
+    )
+    def test_failing_cell_is_named_with_its_error(self, run, source, reason):
+        with pytest.raises(NotebookError, match=rf"^tiny.ipynb, code cell 2.*{reason}") as caught:
+            run(text("# Title"), code("x = 1"), code(source))
+        assert "\x1b" not in str(caught.value)
+
+    def test_timeout_fails_though_the_cell_swallows_the_interrupt(self, run):
+        with pytest.raises(NotebookError, match="code cell 1 failed.*timed out"):
+            run(code(HANGS), timeout=1)
+
+    def test_tagged_cell_may_raise_and_must(self, run):
+        tagged = {"tags": ["raises-exception"]}
+        assert run(code("1 / 0", **tagged))[0].outputs[0].ename == "ZeroDivisionError"
+        with pytest.raises(NotebookError, match="raises-exception, and no error is stored"):
+            run(code("x = 1", error("ZeroDivisionError", ""), **tagged))
 
 
 class TestStore:
-    def test_failing_notebook_is_left_alone_and_the_others_are_stored(self, tmp_path, capsys):
-        bad = save(tmp_path / "00_bad.ipynb", code("print(1)", stream("old")), code("1 / 0"))
-        good = save(tmp_path / "01_good.ipynb", code("print(1)", stream("old"), count=5))
-        before = bad.read_bytes()
-        assert not notebooks.store([bad, good])
-        assert bad.read_bytes() == before
-        assert "00_bad.ipynb, code cell 2 failed: ZeroDivisionError" in capsys.readouterr().err
-        assert is_normal(good)
-        assert nbformat.read(good, as_version=4).cells[0].outputs == [stream("1\n")]
+    def test_new_outputs_replace_the_old_in_normal_form(self, tmp_path):
+        bar = code("print('10%\\r20%')\nprint('done')", stream("old"), count=7)
+        path = save(tmp_path / "a.ipynb", text("# Title"), bar, code("3"))
+        assert store([path])
+        stored = nbformat.read(path, as_version=4)
+        assert path.read_text(encoding="utf-8") == normal_text(stored)
+        assert stored.cells[1].outputs == [stream("20%\ndone\n")]
+        assert stored.cells[2].outputs[0].data == {"text/plain": "3"}
 
     def test_storing_twice_changes_nothing(self, tmp_path):
         source = "import matplotlib.pyplot as plt\nprint('x')\n_ = plt.plot([1, 2])"
         path = save(tmp_path / "a.ipynb", code(source))
-        assert notebooks.store([path])
+        assert store([path])
         first = path.read_bytes()
-        assert notebooks.store([path])
+        assert store([path])
         assert path.read_bytes() == first
 
-
-class TestCheck:
-    def test_only_strays_are_named(self, tmp_path, capsys):
-        stray = save(tmp_path / "stray.ipynb", code("x", count=9))
-        normal = tmp_path / "normal.ipynb"
-        write_notebook(nbformat.read(stray, as_version=4), normal)
-        assert notebooks.check([normal])
-        assert not notebooks.check([normal, stray])
-        assert capsys.readouterr().err.split()[0] == "stray.ipynb"
+    def test_what_cannot_be_stored_is_named_and_left_alone_and_the_others_are_stored(
+        self, tmp_path, capsys
+    ):
+        marks, empty, listed = (tmp_path / f"0_{name}.ipynb" for name in ("marks", "empty", "list"))
+        marks.write_text('{"cells": [\n<<<<<<< HEAD\n]}', encoding="utf-8")
+        empty.write_text("{}", encoding="utf-8")
+        listed.write_text("[1]", encoding="utf-8")
+        failing = save(tmp_path / "1_failing.ipynb", code("print(1)", stream("old")), code("1 / 0"))
+        good = save(tmp_path / "2_good.ipynb", code("print(1)", stream("old")))
+        bad = [marks, empty, listed, failing]
+        before = [path.read_bytes() for path in bad]
+        assert not store([*bad, good])
+        assert [path.read_bytes() for path in bad] == before
+        assert nbformat.read(good, as_version=4).cells[0].outputs == [stream("1\n")]
+        assert sorted(tmp_path.iterdir()) == [*sorted(bad), good]
+        printed = capsys.readouterr().err
+        assert "0_marks.ipynb cannot be read as a notebook; look for merge marks" in printed
+        assert "1_failing.ipynb, code cell 2 failed: ZeroDivisionError" in printed
+        assert f"Not stored: {', '.join(path.name for path in bad)}" in printed
 
 
 class TestMain:
-    @pytest.mark.parametrize("is_well", [True, False])
-    @pytest.mark.parametrize("command", ["run", "store", "check"])
-    def test_exit_status_is_that_of_the_command(self, tmp_path, monkeypatch, command, is_well):
+    @pytest.mark.parametrize(("is_well", "status"), [(True, 0), (False, 1)])
+    def test_exit_status_says_whether_all_were_stored(self, tmp_path, monkeypatch, is_well, status):
         called = []
-        monkeypatch.setattr(notebooks, command, lambda paths: called.append(paths) or is_well)
+        monkeypatch.setattr(notebooks, "store", lambda paths: called.append(paths) or is_well)
         path = save(tmp_path / "a.ipynb", code("x"))
-        assert notebooks.main([command, str(path)]) == (0 if is_well else 1)
+        assert notebooks.main(["store", str(path)]) == status
         assert called == [[path]]
 
     def test_all_notebooks_of_the_course_are_the_default(self, tmp_path, monkeypatch):
-        (tmp_path / "notebooks").mkdir()
+        called = []
+        monkeypatch.setattr(notebooks, "store", lambda paths: called.append(paths) or True)
         monkeypatch.setattr(notebooks, "ROOT", tmp_path)
-        first, second = (tmp_path / "notebooks" / name for name in ("00_a.ipynb", "01_b.ipynb"))
-        write_notebook(nbformat.read(save(second, code("x")), as_version=4), second)
-        save(first, code("x", count=9))
-        assert notebooks.main(["check"]) == 1
-        write_notebook(nbformat.read(first, as_version=4), first)
-        assert notebooks.main(["check"]) == 0
+        (tmp_path / "notebooks").mkdir()
+        paths = [save(tmp_path / "notebooks" / name, code("x")) for name in ("0.ipynb", "1.ipynb")]
+        assert notebooks.main(["store"]) == 0
+        assert called == [paths]
 
     def test_missing_file_and_empty_course_are_refused(self, tmp_path, monkeypatch, capsys):
-        assert notebooks.main(["check", str(tmp_path / "none.ipynb")]) == 2
+        assert notebooks.main(["store", str(tmp_path / "none.ipynb")]) == 2
         assert "none.ipynb" in capsys.readouterr().err
         monkeypatch.setattr(notebooks, "ROOT", tmp_path)
-        assert notebooks.main(["check"]) == 2
+        assert notebooks.main(["store"]) == 2

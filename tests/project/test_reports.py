@@ -1,85 +1,83 @@
 """Tests of `course_utils.project.reports`."""
 
 import csv
-import json
 
 import pytest
 
-from course_utils.project.reports import (
-    claims_markdown,
-    format_table,
-    megabytes,
-    read_ledger,
-    write_claims,
-)
+from course_utils.project.reports import claims_markdown, replace_file, write_reports
 
 CLAIM = {
-    "notebook": "00_start_here.ipynb",
-    "cell": 7,
     "sentence": "Transfer helps, with 5 labels.",
     "low": 0.1,
-    "high": 0.3,
+    "high": None,
     "measured": 0.2123456,
+    "notebook": "00_a.ipynb",
+    "cell": 7,
 }
 
 
-class TestReadLedger:
-    def test_claims_come_in_order_without_other_keys(self, tmp_path):
-        path = tmp_path / "ledger.jsonl"
-        first, second = {**CLAIM, "host": "x"}, {**CLAIM, "cell": 9}
-        path.write_text(f"{json.dumps(first)}\n{json.dumps(second)}\n", encoding="utf-8")
-        assert read_ledger(path) == [CLAIM, second]
-
-    def test_missing_file_means_no_claims(self, tmp_path):
-        assert read_ledger(tmp_path / "none.jsonl") == []
-
-    @pytest.mark.parametrize("line", ['{"sentence"', '{"sentence": "x"}', "7"])
-    def test_damaged_line_is_named(self, tmp_path, line):
-        path = tmp_path / "ledger.jsonl"
-        path.write_text(f"{json.dumps(CLAIM)}\n{line}\n", encoding="utf-8")
-        with pytest.raises(ValueError, match="line 2 is not a claim.*Delete the file"):
-            read_ledger(path)
+@pytest.fixture
+def course(tmp_path):
+    """Return the folder of a course with two notebooks."""
+    (tmp_path / "notebooks").mkdir()
+    for name in ("00_a.ipynb", "01_b.ipynb"):
+        (tmp_path / "notebooks" / name).touch()
+    return tmp_path
 
 
-class TestWriteClaims:
-    def test_csv_reads_back(self, tmp_path):
-        write_claims([CLAIM], tmp_path / "new" / "reports")
-        with (tmp_path / "new" / "reports" / "claims.csv").open(encoding="utf-8") as file:
-            assert list(csv.DictReader(file)) == [{key: str(CLAIM[key]) for key in CLAIM}]
+def cost(notebook, seconds=1.0):
+    return {"notebook": notebook, "cells": 2, "seconds": seconds, "peak_megabytes": 80}
 
-    def test_second_run_replaces_the_first(self, tmp_path):
-        write_claims([CLAIM, CLAIM], tmp_path)
-        write_claims([], tmp_path)
-        assert "Transfer helps" not in (tmp_path / "claims.md").read_text(encoding="utf-8")
-        assert "Transfer helps" not in (tmp_path / "claims.csv").read_text(encoding="utf-8")
+
+def read(path):
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+class TestReplaceFile:
+    def test_failed_write_leaves_the_old_file_and_nothing_else(self, tmp_path, monkeypatch):
+        path = tmp_path / "a.ipynb"
+        path.write_text("old", encoding="utf-8")
+
+        def no_space(self, target):
+            raise OSError("no space left on device")
+
+        monkeypatch.setattr("pathlib.Path.replace", no_space)
+        with pytest.raises(OSError, match="no space"):
+            replace_file(path, "new")
+        assert path.read_text(encoding="utf-8") == "old"
+        assert list(tmp_path.iterdir()) == [path]
+
+    def test_letters_outside_ascii_and_line_ends_are_kept(self, tmp_path):
+        replace_file(tmp_path / "a.ipynb", "λ R(w) ≤ 1\n")
+        assert (tmp_path / "a.ipynb").read_bytes() == "λ R(w) ≤ 1\n".encode()
+
+
+class TestWriteReports:
+    def test_tables_read_back(self, course):
+        write_reports(course, [cost("00_a.ipynb")], [CLAIM])
+        expected = {key: "" if value is None else str(value) for key, value in CLAIM.items()}
+        assert read(course / "reports" / "claims.csv") == [expected]
+        expected = {key: str(value) for key, value in cost("00_a.ipynb").items()}
+        assert read(course / "reports" / "costs.csv") == [expected]
+
+    def test_run_of_some_notebooks_replaces_only_what_is_said_of_them(self, course):
+        ours, theirs = CLAIM, {**CLAIM, "notebook": "01_b.ipynb", "sentence": "Theirs."}
+        gone = {**CLAIM, "notebook": "02_gone.ipynb", "sentence": "Gone."}
+        costs = [cost(claim["notebook"]) for claim in (gone, theirs, ours)]
+        write_reports(course, costs, [gone, theirs, ours])
+        news = [{**CLAIM, "sentence": "News, first."}, {**CLAIM, "sentence": "Also.", "cell": 3}]
+        write_reports(course, [cost("00_a.ipynb", seconds=9.0)], news)
+        reports = course / "reports"
+        sentences = ["News, first.", "Also.", "Theirs."]
+        assert [row["sentence"] for row in read(reports / "claims.csv")] == sentences
+        lines = (reports / "claims.md").read_text(encoding="utf-8").splitlines()[-3:]
+        assert [line.split(" | ")[0] for line in lines] == [f"| {words}" for words in sentences]
+        assert [row["seconds"] for row in read(reports / "costs.csv")] == ["9.0", "1.0"]
 
 
 class TestClaimsMarkdown:
-    @pytest.mark.parametrize(
-        ("low", "high", "band"),
-        [
-            (0.1, 0.3, "0.1 to 0.3"),
-            (0.1, None, "0.1 or more"),
-            (None, 3, "3 or less"),
-            (None, None, "any"),
-        ],
-    )
-    def test_band_is_in_words_and_the_measured_value_rounded(self, low, high, band):
-        table = claims_markdown([{**CLAIM, "low": low, "high": high}])
-        row = f"| Transfer helps, with 5 labels. | {band} | 0.2123 | 00_start_here.ipynb | 7 |"
-        assert table.splitlines()[-1] == row
-
-
-class TestFormatTable:
-    def test_columns_are_aligned(self):
-        table = format_table(["name", "n"], [["a", "1"], ["longer", "1000"]])
-        assert table.splitlines() == ["name       n", "a          1", "longer  1000"]
-
-    def test_row_of_wrong_length_is_refused(self):
-        with pytest.raises(ValueError, match="has 1 texts; give 2"):
-            format_table(["name", "n"], [["a"]])
-
-
-class TestMegabytes:
-    def test_million_bytes_are_one(self):
-        assert megabytes(1_600_000) == "2 MB"
+    def test_numbers_are_rounded_also_those_read_from_a_table(self):
+        row = "| Transfer helps, with 5 labels. | 0.1 |  | 0.2123 | 00_a.ipynb | 7 |"
+        as_text = {key: "" if value is None else str(value) for key, value in CLAIM.items()}
+        assert claims_markdown([CLAIM, as_text]).splitlines()[-2:] == [row, row]
