@@ -1,7 +1,10 @@
 """What holds for the exercises of every lesson; the mistakes of each are tested with its lesson."""
 
+import ast
+import builtins
 import copy
 import math
+from symtable import symtable
 
 import pytest
 import torch
@@ -59,3 +62,32 @@ def test_lesson_has_all_exercises_of_its_module_and_no_other(lesson, own):
     assert {alias.name for alias in imports.names} == own.keys()
     for tag in ("exercise", "solution"):
         assert sum(tag in tags(cell) for cell in lesson.code_cells) == len(own)
+
+
+def names_set(code):
+    """Return the names that a piece of code assigns, defines or imports at its top level."""
+    symbols = symtable(code, "code", "exec").get_symbols()
+    return {name.get_name() for name in symbols if name.is_assigned() or name.is_imported()}
+
+
+def names_needed(code):
+    """Return the names that a piece of code uses and does not set, also inside its functions."""
+    tables = [symtable(code, "code", "exec")]
+    for table in tables:
+        tables += table.get_children()
+    symbols = [name for table in tables for name in table.get_symbols()]
+    used = {name.get_name() for name in symbols if name.is_global() and name.is_referenced()}
+    return used - names_set(code) - set(dir(builtins))
+
+
+@pytest.mark.parametrize("lesson", [pytest.param(it, id=it.path.stem) for it, _ in lessons()])
+def test_each_solution_runs_whether_or_not_the_others_were_solved(lesson):
+    """A reader may solve one exercise and not the others, or all of them in any order."""
+    exercise_tags = {"exercise", "solution"}
+    own = [cell for cell in lesson.code_cells if not exercise_tags & set(tags(cell))]
+    known = set().union(*(names_set(ast.unparse(python_tree(cell))) for cell in own))
+    solutions = [cell.source for cell in lesson.code_cells if "solution" in tags(cell)]
+    for code in solutions:
+        assert names_needed(code) - known == set()
+        for other in solutions:
+            assert other == code or not names_needed(code) & names_set(other)
