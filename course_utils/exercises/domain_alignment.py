@@ -19,18 +19,12 @@ _MISTAKES = [
 
 easy = Exercise(
     "easy",
-    question="A linear classifier has to say of features from which domain they come. On samples "
-    "that it has not seen, 15 % of its answers are wrong. How large is the proxy A-distance?",
     judge=lambda answer: compare_numbers(answer, 1.4, tolerance=0.005, mistakes=_MISTAKES),
     hints=[
         "The distance is 0 where a classifier can only guess, and 2 where it is always right.",
         "A guess has the error e = 0.5. Which straight line goes from (0.5, 0) to (0, 2)?",
         "2 * (1 - 2 * e), with e = 0.15.",
     ],
-    solution="""
-        error = 0.15  # share of wrong answers on samples that were not learned from
-        answer = 2 * (1 - 2 * error)
-    """,
     why="Much of what the features say still depends on the domain: 2 would be the most.",
 )
 
@@ -67,28 +61,17 @@ _CASES = [
 
 medium = Exercise(
     "medium",
-    question="With the kernel K(x, y) = x · y, the MMD squared is the squared distance between the "
-    "mean features of the two domains. Write `linear_mmd(source, target)` for features of shape "
-    "(N, D) and (M, D). It returns one number.",
     judge=lambda answer: try_function(answer, _CASES, tolerance=1e-4),
     hints=[
         "Two means first: one for each domain, each of shape (D,).",
         "Subtract them, square each of the D differences, and add the squares.",
         "`(source.mean(0) - target.mean(0))` is the difference of the means.",
     ],
-    solution="""
-        def linear_mmd(source, target):
-            return (source.mean(0) - target.mean(0)).square().sum()
-    """,
     why="This distance sees the means alone; Gaussian kernels also see spread and shape.",
-    answer_name="linear_mmd",
 )
 
 open_ended = Exercise(
     "open",
-    question="How many unlabelled target images does MMD need? Compare it with 20 and with all "
-    "unlabelled training images of the target, with five seeds, on validation samples. Predict "
-    "first.",
     judge=judge_comparison,
     hints=[
         "target.train.inputs[:20] are 20 unlabelled images. MMD draws from what it is given.",
@@ -97,17 +80,5 @@ open_ended = Exercise(
         "Write a function of the seed that returns {(arm, 1): accuracy} for both arms. "
         "repeat(function, SEEDS) runs it.",
     ],
-    solution="""
-        def compare_amounts(seed):
-            source, target = digit_tasks(seed)
-            scores = {}
-            for name, images in (("20", target.train.inputs[:20]), ("all", target.train.inputs)):
-                objective = CrossEntropy() + MMD_LAMBDA * MMD(images)
-                network = train_network(source, objective, seed)
-                scores[name, 1] = evaluate(network, target.validation).accuracy
-            return scores
-
-        answer = repeat(compare_amounts, SEEDS)
-    """,
     why="You know now what unlabelled images are worth here, by a fair comparison.",
 )

@@ -23,22 +23,12 @@ _MISTAKES = [
 
 easy = Exercise(
     "easy",
-    question="A frozen backbone runs once over 2,000 images in 10 seconds. A head on stored "
-    "features takes 0.1 seconds per epoch. Without storing, each of 50 epochs runs the backbone "
-    "again, and then trains the head. How many times faster is it to compute the features once, "
-    "store them, and train the head for 50 epochs?",
     judge=lambda answer: compare_numbers(answer, 505 / 15, tolerance=0.05, mistakes=_MISTAKES),
     hints=[
         "Write down two times in seconds, each with a part for the backbone and one for the head.",
         "How often does the backbone run in each of the two? And the head?",
         "Without storing: 50 * (10 + 0.1) seconds. With storing: 10 + 50 * 0.1 seconds.",
     ],
-    solution="""
-        backbone, head, num_epochs = 10, 0.1, 50  # seconds, seconds per epoch
-        without = num_epochs * (backbone + head)
-        stored = backbone + num_epochs * head
-        answer = without / stored
-    """,
     why="A frozen backbone says the same each time, so one pass is enough for all that follows.",
 )
 
@@ -94,9 +84,6 @@ def _judge_standardise(answer):
 
 medium = Exercise(
     "medium",
-    question="Write `standardise(features, reference)`: shift and scale each column of "
-    "`features`, a tensor of shape (N, D), with the mean and the standard deviation of the same "
-    "column of `reference`, a tensor of shape (M, D). It returns a tensor of shape (N, D).",
     judge=_judge_standardise,
     hints=[
         "Two steps: subtract a mean from each column, then divide by a standard deviation.",
@@ -104,20 +91,12 @@ medium = Exercise(
         "`reference.mean(0)` and `reference.std(0)` have the shape (D,); torch repeats them in "
         "each row.",
     ],
-    solution="""
-        def standardise(features, reference):
-            return (features - reference.mean(0)) / reference.std(0)
-    """,
     why="With each domain as its own reference, a shift and a scale between domains vanish, "
     "without a label.",
-    answer_name="standardise",
 )
 
 open_ended = Exercise(
     "open",
-    question="A head learns on features of mono cells and then judges poly cells. At which stage "
-    "would you cut the backbone? Compare the probe on two stages of your choice, from mono to "
-    "poly, with five seeds, on validation samples. Predict first.",
     judge=judge_comparison,
     hints=[
         "tables['ImageNet']['stage3'] has the features of all cells; feature_task finds the rows.",
@@ -126,20 +105,5 @@ open_ended = Exercise(
         "Write a function of the seed that returns {(stage, size): AUC} for both stages, with the "
         "same size in each seed. repeat(function, range(5)) runs it.",
     ],
-    solution="""
-        def compare(seed):
-            mono = load_solar_cells("mono", size=8, split_seed=seed)  # the tables have the images
-            poly = load_solar_cells("poly", size=8, split_seed=seed)
-            objective = CrossEntropy() + PROBE_LAMBDA * L2()
-            scores = {}
-            for stage in ("stage3", "last"):
-                table = tables["ImageNet"][stage]
-                head = linear_probe(feature_task(mono, table).train, objective, num_classes=2)
-                validation = feature_task(poly, table).validation
-                scores[stage, len(mono.train)] = evaluate(head, validation).auc
-            return scores
-
-        answer = repeat(compare, range(5))
-    """,
     why="You chose the stage by a measurement on the domain where the head has to work.",
 )

@@ -30,18 +30,12 @@ _MISTAKES = [
 
 easy = Exercise(
     "easy",
-    question="A teacher has the logits 6 and 2 for two classes. Which probability does it give the "
-    "second class at the temperature T = 2?",
     judge=lambda answer: compare_numbers(answer, _SCALE, tolerance=0.001, mistakes=_MISTAKES),
     hints=[
         "Divide both logits by T, then take the softmax.",
         "The divided logits are 3 and 1. A softmax is exp(z) over the sum of all exp(z).",
         "exp(1) / (exp(3) + exp(1)); torch.tensor([3.0, 1.0]).softmax(0) computes both.",
     ],
-    solution="""
-        logits = torch.tensor([6.0, 2.0])
-        answer = (logits / 2).softmax(0)[1]
-    """,
     why="At T = 1 it would be 0.018: the temperature lifts what the teacher holds for unlikely.",
 )
 
@@ -74,30 +68,17 @@ _CASES = [Case(given, _loss(*given), mistake) for given, mistake in _SETS]
 
 medium = Exercise(
     "medium",
-    question="Write `soft_target_loss(student_logits, teacher_logits, temperature)` for logits of "
-    "shape (N, K): the mean over the N samples of T² KL(teacher || student), one number.",
     judge=lambda answer: try_function(answer, _CASES, tolerance=1e-4),
     hints=[
         "Three steps: soften both answers, add up over the classes, take the mean over samples.",
         "log_t = (teacher_logits / temperature).log_softmax(1), and the same for the student.",
         "`(log_t.exp() * (log_t - log_s)).sum(1)` is the divergence of each sample.",
     ],
-    solution="""
-        def soft_target_loss(student_logits, teacher_logits, temperature):
-            log_t = (teacher_logits / temperature).log_softmax(1)  # log(softmax) may be -inf
-            log_s = (student_logits / temperature).log_softmax(1)
-            return temperature**2 * (log_t.exp() * (log_t - log_s)).sum(1).mean()
-    """,
     why="You wrote the L of distillation, with T² and without a mean over classes.",
-    answer_name="soft_target_loss",
 )
 
 open_ended = Exercise(
     "open",
-    question="The teacher above had all labels. What is a teacher worth that had the same few "
-    "labels as the student? Let it answer all training images, teach a student by them, and "
-    "compare with a student of the few labels alone, with five seeds, on validation samples. "
-    "Predict first.",
     judge=judge_comparison,
     hints=[
         "train_teacher(samples, seed) makes a teacher. Give it few labelled samples.",
@@ -105,19 +86,5 @@ open_ended = Exercise(
         "Write a function of the seed that returns {(arm, 1): accuracy} for both arms. "
         "repeat(function, SEEDS) runs it.",
     ],
-    solution="""
-        def compare_teachers(seed):
-            task = load_mnist(split_seed=seed)
-            few = task.train.few_shot(FEW, seed)
-            table = answers_by_index(train_teacher(few, seed), task.train)
-            taught = Distillation(table, temperature=TEMPERATURE)
-            students = {
-                "labels": train(student(seed), few, CrossEntropy(), seed),
-                "taught": train(student(seed), task.train.unlabelled(), taught, seed),
-            }
-            return {(n, 1): evaluate(s, task.validation).accuracy for n, s in students.items()}
-
-        answer = repeat(compare_teachers, SEEDS)
-    """,
     why="You know now whether a teacher needs more labels than its student to be of use.",
 )

@@ -26,21 +26,12 @@ _MISTAKES = [
 
 easy = Exercise(
     "easy",
-    question="A model with one weight predicts $f_w(x) = w x$. Three samples: $x = 1, 2, 3$ and "
-    "$y = 3, 2, 5$. The weight is $w = 2$, that of the source $w_0 = 6$. $L$ is half the squared "
-    "error, $R(w) = \\frac{1}{2}(w - w_0)^2$, and $\\lambda = 0.1$. What is the objective?",
     judge=lambda answer: compare_numbers(answer, 1.8, tolerance=0.001, mistakes=_MISTAKES),
     hints=[
         "Two parts: the mean of three losses, and lambda times one number R.",
         "The predictions are 2, 4, 6. Square each error, take half of it, then the mean.",
         "The mean loss is (0.5 + 2 + 0.5) / 3 = 1. The weight is 4 away from w0.",
     ],
-    solution="""
-        inputs, labels = [1, 2, 3], [3, 2, 5]
-        w, w0, lam = 2, 6, 0.1
-        losses = [(y_i - w * x_i) ** 2 / 2 for x_i, y_i in zip(inputs, labels, strict=True)]
-        answer = sum(losses) / len(losses) + lam * (w - w0) ** 2 / 2
-    """,
     why="Each objective of the course is computed like this: a mean over samples, plus a pull.",
 )
 
@@ -75,49 +66,22 @@ _CASES = [
 
 medium = Exercise(
     "medium",
-    question="Write `minimum(answer_of_data, w0, lam)`: the one weight $w$ at which "
-    "$\\frac{1}{2}(w - a)^2 + \\frac{\\lambda}{2}(w - w_0)^2$ is smallest. Here $a$ is "
-    "`answer_of_data`, the weight that fits the data best, and $\\lambda \\geq 0$ is `lam`.",
     judge=lambda answer: try_function(answer, _CASES),
     hints=[
         "At the smallest value the derivative with respect to w is zero.",
         "The derivative is (w - a) + lambda (w - w0). Collect the terms with w on one side.",
         "(1 + lambda) w = a + lambda w0: a weighted mean of what data and source say.",
     ],
-    solution="""
-        def minimum(answer_of_data, w0, lam):
-            return (answer_of_data + lam * w0) / (1 + lam)
-    """,
     why="Biased regularisation is a weighted mean: the data weigh 1, the source weighs lambda.",
-    answer_name="minimum",
 )
 
 open_ended = Exercise(
     "open",
-    question="Write an objective of your own, for example L2-SP on the backbone plus L2 on the "
-    "head, or the elastic net. Compare it with plain fine-tuning at 5 labels per class, on "
-    "validation samples, with five seeds. Predict first.",
     judge=judge_comparison,
     hints=[
         "Objectives add up: `CrossEntropy() + 0.01 * L1() + 0.01 * L2()` is an elastic net.",
         "Write a function of the seed; give both arms the same `few` and the same seed.",
         "repeat(function, range(5)) runs it; print the result, and .difference(arm, other, size).",
     ],
-    solution="""
-        def compare(seed):
-            few = high.few_shot(5, seed).train
-            backbone_and_head = 0.01 * L2SP(source_model) + 0.01 * L2(prefix="head.")
-            objectives = {
-                "plain": CrossEntropy(),
-                "backbone and head": CrossEntropy() + backbone_and_head,
-            }
-            scores = {}
-            for name, objective in objectives.items():
-                model = fine_tune(objective, few, seed)
-                scores[name, 5] = evaluate(model, high.validation).accuracy
-            return scores
-
-        answer = repeat(compare, range(5))
-    """,
     why="You wrote an objective as a sum, and measured it against having no regulariser at all.",
 )

@@ -25,8 +25,6 @@ _MISTAKES = [
 
 easy = Exercise(
     "easy",
-    question="A language model has a loss of 4.5 nats per token. Among how many equally likely "
-    "tokens would a pure guess have the same loss?",
     judge=lambda answer: compare_numbers(
         answer, math.exp(_LOSS), tolerance=0.5, mistakes=_MISTAKES
     ),
@@ -35,9 +33,6 @@ easy = Exercise(
         "The loss is minus the natural logarithm of the probability: -log(1 / V) = log V.",
         "math.exp undoes the natural logarithm.",
     ],
-    solution="""
-        answer = math.exp(4.5)  # log V = 4.5; this number is called the perplexity
-    """,
     why="The perplexity says it in tokens: of 2,000 candidates about 90 are left.",
 )
 
@@ -84,9 +79,6 @@ _CASES = [
 
 medium = Exercise(
     "medium",
-    question="Write the L of this lesson: `next_token_loss(logits, tokens)` for logits of shape "
-    "(N, T, V) and tokens of shape (N, T), without padding. It returns one number: the mean loss "
-    "in nats over all tokens that have a token before them.",
     judge=lambda answer: try_function(answer, _CASES, tolerance=1e-4),
     hints=[
         "The logits at place t are about the token at place t + 1. Which place of each is left "
@@ -95,20 +87,11 @@ medium = Exercise(
         "`nn.functional.cross_entropy(guesses.flatten(0, 1), answers.flatten())` is the mean in "
         "nats.",
     ],
-    solution="""
-        def next_token_loss(logits, tokens):
-            guesses, answers = logits[:, :-1], tokens[:, 1:]
-            return nn.functional.cross_entropy(guesses.flatten(0, 1), answers.flatten())
-    """,
     why="One shift by one place: that is all the labels that pre-training needs.",
-    answer_name="next_token_loss",
 )
 
 open_ended = Exercise(
     "open",
-    question="A headline has a dozen tokens. Does the pre-trained start help with headlines, too? "
-    "Compare it with random weights, 32 labels per class, with five seeds, on validation samples. "
-    "Predict first.",
     judge=judge_comparison,
     hints=[
         "token_task(load_bbc_news('headline'), backbone, max_tokens=24) is the task. It has the "
@@ -118,20 +101,5 @@ open_ended = Exercise(
         "Write a function of the seed that returns {(arm, 32): accuracy} for both arms. "
         "repeat(function, SEEDS) runs it.",
     ],
-    solution="""
-        headlines = token_task(load_bbc_news("headline"), backbone, max_tokens=24)
-
-
-        def compare_on_headlines(seed):
-            few = headlines.few_shot(32, seed)
-            scores = {}
-            for name, body in (("pre-trained", gpt), ("random", new_gpt(seed))):
-                network = fine_tune(body, few.train, seed)
-                scores[name, 32] = evaluate(network, few.validation).accuracy
-            return scores
-
-
-        answer = repeat(compare_on_headlines, SEEDS)
-    """,
     why="You know now what your GPT is worth where a text is short, by a fair comparison.",
 )

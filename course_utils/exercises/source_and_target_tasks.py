@@ -8,9 +8,6 @@ from course_utils.exercises.checks.judges import Case, compare_choice, try_funct
 
 easy = Exercise(
     "easy",
-    question="A hospital has 5,000 X-rays with diagnoses from an old scanner, and 3,000 without "
-    "from a new scanner. The diagnoses asked for are the same. Which kind of transfer is it: "
-    "inductive, transductive or unsupervised?",
     judge=lambda answer: compare_choice(
         answer,
         "transductive",
@@ -24,9 +21,6 @@ easy = Exercise(
         "Source labels: 5,000. Target labels: none. Target inputs: 3,000. Find the row.",
         "The task is the same and the domain differs: the second row of the table.",
     ],
-    solution="""
-        answer = "transductive"  # source labels, no target labels, same task, another domain
-    """,
     why="So lesson 05 is the one to read: aligning domains without target labels.",
 )
 
@@ -57,50 +51,22 @@ _CASES = [
 
 medium = Exercise(
     "medium",
-    question="Write `labels_needed(sizes, accuracies, level)`: the smallest number of labels in "
-    "`sizes` at which the curve is at the level or above, and `float('inf')` if there is none.",
     judge=lambda answer: try_function(answer, _CASES),
     hints=[
         "Go along both lists at the same time: `zip(sizes, accuracies)`.",
         "The sizes grow, so the first one that is good enough is the smallest.",
         "After the loop, nothing was good enough: `return float('inf')`.",
     ],
-    solution="""
-        def labels_needed(sizes, accuracies, level):
-            for size, accuracy in zip(sizes, accuracies, strict=True):
-                if accuracy >= level:
-                    return size
-            return float("inf")
-    """,
     why="You can now read any label-efficiency curve sideways; the package also interpolates.",
-    answer_name="labels_needed",
 )
 
 open_ended = Exercise(
     "open",
-    question="Choose another pair of source and target, for example even and odd digits, and "
-    "compare frozen with from scratch. Predict first.",
     judge=judge_comparison,
     hints=[
         "`subset_of_classes(mnist, [...])` makes the two tasks, `pretrain(source)` the start.",
         "Write a function of the seed; `build` makes each model, `adapt` lets it learn.",
         "repeat(function, range(5)) runs it; print the result, and .difference(arm, other, size).",
     ],
-    solution="""
-        even = subset_of_classes(mnist, ["0", "2", "4", "6", "8"])
-        odd = subset_of_classes(mnist, ["1", "3", "5", "7", "9"])
-        even_model = pretrain(even)
-
-        def compare_on_odd(seed):
-            few = odd.few_shot(5, seed).train
-            scores = {}
-            for arm in ("frozen", "from scratch"):
-                model = build(arm, even_model, odd, seed)
-                adapt(arm, model, few, seed)
-                scores[arm, 5] = evaluate(model, odd.validation).accuracy
-            return scores
-
-        answer = repeat(compare_on_odd, range(5))
-    """,
     why="You have run a transfer experiment of your own, with a baseline and an interval.",
 )

@@ -7,8 +7,6 @@ from course_utils.exercises.checks.number_judge import compare_numbers
 
 easy = Exercise(
     "easy",
-    question="80 of 100 test cells are functional, 20 are defective. A lazy model calls every "
-    "cell functional. What is its balanced accuracy?",
     judge=lambda answer: compare_numbers(
         answer,
         0.5,
@@ -25,11 +23,6 @@ easy = Exercise(
         "Of the functional cells the model finds all: 80 of 80. How many of the defective ones?",
         "The mean of 1 and 0.",
     ],
-    solution="""
-        share_of_functional_found = 80 / 80
-        share_of_defective_found = 0 / 20
-        answer = (share_of_functional_found + share_of_defective_found) / 2
-    """,
     why="Plain accuracy would have praised a model that finds no defect at all.",
 )
 
@@ -55,49 +48,22 @@ _CASES = [
 
 medium = Exercise(
     "medium",
-    question="Write `balanced_accuracy(predictions, labels)` for two lists of class numbers: the "
-    "share found in each class that occurs among the labels, averaged over these classes.",
     judge=lambda answer: try_function(answer, _CASES),
     hints=[
         "Which classes are there? `set(labels)` tells.",
         "For one class k, look only at the places where the label is k.",
         "Of these places, what share has the prediction k? Collect the shares, then average.",
     ],
-    solution="""
-        def balanced_accuracy(predictions, labels):
-            shares = []
-            for k in set(labels):
-                found = [p == k for p, y in zip(predictions, labels, strict=True) if y == k]
-                shares.append(sum(found) / len(found))
-            return sum(shares) / len(shares)
-    """,
     why="You now own the measure of this lesson; the package computes it the same way.",
-    answer_name="balanced_accuracy",
 )
 
 open_ended = Exercise(
     "open",
-    question="Change one thing and compare with how it was: another $\\lambda$, the uncertain "
-    "cells too (`certain_only=False`), another number of labels. Predict first.",
     judge=judge_comparison,
     hints=[
         "Write a function of the seed that returns a dict from (arm, size) to balanced accuracy.",
         "Both arms must get the same cells: use the same seed in few_shot.",
         "repeat(function, range(5)) runs it; print the result, and .difference(arm, other, size).",
     ],
-    solution="""
-        mono_features = feature_task(mono_defect, feature_tables["ImageNet features"])
-
-        def compare_lambdas(seed):
-            few = mono_features.train.few_shot(20, seed)
-            scores = {}
-            for strength in (0.1, 100):
-                head = linear_probe(few, CrossEntropy() + strength * L2(), num_classes=2)
-                score = evaluate(head, mono_features.validation).balanced_accuracy
-                scores[f"lambda {strength}", 20] = score
-            return scores
-
-        answer = repeat(compare_lambdas, range(5), num_workers=1)
-    """,
     why="Two arms, the same cells, several seeds: now the difference means something.",
 )

@@ -45,9 +45,6 @@ _MISTAKES = [
 
 easy = Exercise(
     "easy",
-    question="MiniLM has six layers. In each of them LoRA corrects two linear layers, query and "
-    "value, that map 384 numbers to 384. The rank is 8. The head is linear, with bias, from 384 "
-    "features to 5 classes. How many parameters learn?",
     judge=lambda answer: compare_numbers(
         answer, _CORRECTIONS + _HEAD, tolerance=0, mistakes=_MISTAKES
     ),
@@ -56,10 +53,6 @@ easy = Exercise(
         "A has the shape (8, 384) and B (384, 8). There are two corrections in each of six layers.",
         "6 * 2 * 8 * (384 + 384) for the corrections, and 384 * 5 + 5 for the head.",
     ],
-    solution="""
-        corrections = 6 * 2 * 8 * (384 + 384)  # layers, query and value, rank, both sides
-        answer = corrections + 384 * 5 + 5  # weights and biases of the head
-    """,
     why="That is a third of a percent of the network; all else can be shared by many tasks.",
 )
 
@@ -111,9 +104,6 @@ _CASES = [
 
 medium = Exercise(
     "medium",
-    question="Write `macro_f1(predictions, labels)` for two tensors of class numbers, each of "
-    "shape (N,). The F1 of a class is 2 TP / (2 TP + FP + FN): hits, false alarms and misses. "
-    "Return its mean over the classes that occur in `labels`.",
     judge=lambda answer: try_function(answer, _CASES, tolerance=1e-4),
     hints=[
         "Go through `labels.unique()`, compute the F1 of each class, and take the mean.",
@@ -121,23 +111,11 @@ medium = Exercise(
         "often k was predicted plus how often it is true.",
         "The F1 of class k is `2 * hits / ((predictions == k).sum() + (labels == k).sum())`.",
     ],
-    solution="""
-        def macro_f1(predictions, labels):
-            scores = []
-            for k in labels.unique():
-                hits = ((predictions == k) & (labels == k)).sum()
-                scores.append(2 * hits / ((predictions == k).sum() + (labels == k).sum()))
-            return sum(scores) / len(scores)
-    """,
     why="Each class counts the same, so a class that is never found cannot hide.",
-    answer_name="macro_f1",
 )
 
 open_ended = Exercise(
     "open",
-    question="Which vector should stand for a headline: the mean over its tokens, or that of "
-    "[CLS]? Compare linear probes on both with 8 labels per class, with five seeds, on validation "
-    "samples. Predict first. The check looks only for two arms, five seeds and a common size.",
     judge=judge_comparison,
     hints=[
         'text_encoder(pooling="cls") takes the vector of [CLS]; text_features makes its table.',
@@ -146,20 +124,5 @@ open_ended = Exercise(
         "Write a function of the seed that returns {(arm, 8): accuracy} for both arms. "
         "repeat(function, SEEDS) runs it.",
     ],
-    solution="""
-        first = text_features(text_encoder(pooling="cls"), news_texts(), max_tokens=HEADLINE_TOKENS)
-        pooled = {"mean": tables["headline", "MiniLM"], "[CLS]": first}
-
-
-        def compare_poolings(seed):
-            task, scores = load_bbc_news(split_seed=seed), {}
-            for name, table in pooled.items():
-                head, features = probe(task, table, 8, seed)
-                scores[name, 8] = evaluate(head, features.validation).accuracy
-            return scores
-
-
-        answer = repeat(compare_poolings, SEEDS)
-    """,
     why="You chose how to read a text by a fair comparison, before any test sample was seen.",
 )

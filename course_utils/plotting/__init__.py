@@ -2,10 +2,8 @@
 
 from course_utils.plotting.curves import label_efficiency_curve, look, plot_history, task_gallery
 from course_utils.plotting.plane import draw_ball, draw_contours, draw_path, draw_point
-from course_utils.plotting.sliders import PictureSlider
 
 __all__ = [
-    "PictureSlider",
     "draw_ball",
     "draw_contours",
     "draw_path",

@@ -1,101 +1,63 @@
-"""For authors of exercises: run the worked solution, and find faults of an exercise in a test."""
+"""For tests of exercises: run the notebook's cells of an exercise, and try typical mistakes."""
 
-from collections.abc import Iterable, Mapping
+import importlib
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
 
-from course_utils.exercises.checks.exercise import Exercise, State, Verdict
+from lesson import Lesson, tags
 
-MIN_WRONG_ANSWERS = 3  # fewer do not show that a judge tells mistakes apart
+from course_utils.exercises import Exercise
+from course_utils.exercises.checks.exercise import State
 
-
-def run_solution(exercise: Exercise, names: Mapping[str, object] | None = None) -> Verdict:
-    """Run the solution of an exercise in a fresh namespace and judge what it defines.
-
-    Parameters
-    ----------
-    exercise : Exercise
-        The exercise; its state does not change.
-    names : mapping of str to object, default=None
-        Names that the solution may use, as they exist in the notebook above the exercise.
-
-    Returns
-    -------
-    Verdict
-        The verdict on the answer of the solution; state RIGHT if all is well.
-
-    Raises
-    ------
-    ValueError
-        If the solution does not define the answer.
-    Exception
-        Whatever the solution itself raises.
-    """
-    namespace = dict(names or {})
-    namespace.pop(exercise.answer_name, None)  # an answer of the notebook must not stand in
-    # one dictionary for globals and locals, so that functions of the solution see its names
-    exec(compile(exercise.solution_code, f"<solution of {exercise.name}>", "exec"), namespace)
-    if exercise.answer_name not in namespace:
-        raise ValueError(
-            f"the solution of exercise {exercise.name!r} does not define {exercise.answer_name!r}; "
-            "assign it there, or set answer_name to the name it does define"
-        )
-    return exercise.judge_answer(namespace[exercise.answer_name])
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+MIN_MISTAKES = 3  # fewer do not show that a judge tells mistakes apart
 
 
-def find_faults(
-    exercise: Exercise,
-    wrong_answers: Iterable[tuple[object, str]],
-    *,
-    names: Mapping[str, object] | None = None,
-    untouched: Iterable[object] = (),
-) -> list[str]:
-    """Return what is wrong with an exercise; a test asserts that the list is empty.
+@cache
+def lessons():
+    """Return all lessons, each with the exercises of its module by name."""
+    found = []
+    for path in NOTEBOOKS:
+        module = importlib.import_module(f"course_utils.exercises.{path.stem[3:]}")
+        own = {name: it for name, it in vars(module).items() if isinstance(it, Exercise)}
+        found.append((Lesson.read(path), own))
+    return found
 
-    Parameters
-    ----------
-    exercise : Exercise
-        The exercise; its state does not change.
-    wrong_answers : iterable of (answer, str)
-        At least three wrong answers, each with words that the printed mistake must contain.
-    names : mapping of str to object, default=None
-        Names that the solution may use.
-    untouched : iterable of object, default=()
-        Untouched skeletons to try besides ``...`` and None, such as a function that returns
-        ``...``.
 
-    Returns
-    -------
-    list of str
-        One sentence per fault; empty if the exercise is sound.
+def find_cell(exercise, tag):
+    """Return the name of an exercise in its notebook, and its cell with this tag."""
+    ((lesson, name),) = [
+        (lesson, name) for lesson, own in lessons() for name, it in own.items() if it is exercise
+    ]
+    (cell,) = [
+        cell
+        for cell in lesson.code_cells
+        if tag in tags(cell) and cell.source.rpartition("\n")[2].startswith(f"{name}.check(")
+    ]
+    return name, cell
 
-    Examples
-    --------
-    >>> from course_utils.exercises.checks.judges import compare_numbers
-    >>> exercise = Exercise(
-    ...     "easy",
-    ...     question="What is half of 1?",
-    ...     judge=lambda answer: compare_numbers(answer, 0.5, tolerance=0.01),
-    ...     hints=["Divide."],
-    ...     solution="answer = 1 / 2",
-    ...     why="Halves come up everywhere.",
-    ... )
-    >>> find_faults(exercise, [(50, "percent"), ("0.5", "quotation marks"), (0.505, "off")])
-    ['wrong answer 0.505 is judged right']
-    """
-    wrong_answers = list(wrong_answers)
-    faults = []
-    if len(wrong_answers) < MIN_WRONG_ANSWERS:
-        faults.append(f"{len(wrong_answers)} wrong answers are tried, need {MIN_WRONG_ANSWERS}")
-    verdict = run_solution(exercise, names)
-    if verdict.state is not State.RIGHT:
-        faults.append(f"the solution is judged {verdict.state!s}: {verdict.text}")
-    for answer in [..., None, *untouched]:
-        verdict = exercise.judge_answer(answer)
-        if verdict.state is not State.NOT_ATTEMPTED:
-            faults.append(f"untouched {answer!r} is judged {verdict.state!s}: {verdict.text}")
-    for answer, words in wrong_answers:
-        verdict = exercise.judge_answer(answer)
-        if verdict.state is not State.NOT_YET:
-            faults.append(f"wrong answer {answer!r} is judged {verdict.state!s}")
-        elif words not in verdict.text:
-            faults.append(f"wrong answer {answer!r}: {words!r} is not in {verdict.text!r}")
-    return faults
+
+def run_cell(exercise, tag, names=None):
+    """Run a cell of the notebook where only `names` are known; return the verdict of its check."""
+    name, cell = find_cell(exercise, tag)
+    verdicts = []
+    check = SimpleNamespace(check=lambda answer: verdicts.append(exercise.judge_answer(answer)))
+    # one dictionary for globals and locals, so that functions of the cell see its names
+    exec(compile(cell.source, f"<{tag} of {name}>", "exec"), {**(names or {}), name: check})
+    (verdict,) = verdicts
+    return verdict
+
+
+def assert_right(exercise, answer):
+    """Check that an answer is right."""
+    assert exercise.judge_answer(answer) == (State.RIGHT, exercise.why)
+
+
+def assert_named(exercise, mistakes):
+    """Check that each wrong answer is not yet right and gets a text with the given words."""
+    assert len(mistakes) >= MIN_MISTAKES
+    for answer, words in mistakes:
+        state, text = exercise.judge_answer(answer)
+        assert state is State.NOT_YET, f"{answer!r}: {state}"
+        assert words in text, f"{answer!r}: {words!r} is not in {text!r}"

@@ -1,4 +1,4 @@
-"""Tests of the exercises of lesson 08: right, untouched and typical wrong answers."""
+"""Typical wrong answers to the exercises of lesson 08, and its open solution on small data."""
 
 import math
 from functools import partial
@@ -6,14 +6,15 @@ from functools import partial
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812, the name torch itself uses
-from authoring import find_faults, run_solution
+from authoring import assert_named, assert_right, run_cell
 from text_toys import babble, tiny_gpt, tiny_gpt_backbone
 from torch import nn
-from toys import one_thread, unfair_comparisons  # noqa: F401, a fixture is used by its name
+from toys import one_thread  # noqa: F401, a fixture is used by its name
 
 from course_utils.data.samples import Samples
 from course_utils.data.tasks import Task
 from course_utils.data.texts import Texts
+from course_utils.exercises.checks.exercise import State
 from course_utils.exercises.pretrain_your_own_gpt import easy, medium, open_ended
 from course_utils.experiments.runs import repeat
 from course_utils.models.classifier import Classifier
@@ -27,99 +28,59 @@ from course_utils.training.loop import fit
 
 LOSS = 4.5  # as the question gives it
 
-EASY_MISTAKES = [
-    (2**LOSS, "It would be right for bits"),
-    (10**LOSS, "the natural one"),
-    (math.exp(-LOSS), "the probability of each"),
-    (LOSS, "the loss itself"),
-    (math.log(LOSS), "The direction is wrong"),
-    (LOSS / math.log(2), "the loss in bits"),
-    (2000, "without knowledge"),
-]
+
+def test_mistakes_in_the_easy_one_are_named():
+    mistakes = [
+        (2**LOSS, "It would be right for bits"),
+        (10**LOSS, "the natural one"),
+        (math.exp(-LOSS), "the probability of each"),
+        (LOSS, "the loss itself"),
+        (math.log(LOSS), "The direction is wrong"),
+        (LOSS / math.log(2), "the loss in bits"),
+        (2000, "without knowledge"),
+        ("90", "without quotation marks"),
+        (95, "is too large"),
+    ]
+    assert_named(easy, mistakes)
 
 
-class TestEasy:
-    def test_is_sound(self):
-        wrong = [*EASY_MISTAKES, ("90", "without quotation marks"), (95, "is too large")]
-        assert find_faults(easy, wrong, names={"math": math}) == []
-
-    def test_question_holds_the_number_that_the_tests_use(self):
-        assert f"{LOSS:g} nats" in easy.question
-
-    def test_rounded_answer_counts(self):
-        """Second calculation: a guess among 90 tokens costs 4.5 nats."""
-        assert math.log(90) == pytest.approx(LOSS, abs=0.005)
-        assert easy.judge_answer(90).text == easy.why
+def test_rounded_answer_counts():
+    """Second calculation: a guess among 90 tokens costs 4.5 nats."""
+    assert math.log(90) == pytest.approx(LOSS, abs=0.005)
+    assert_right(easy, 90)
 
 
-def mean_of(logits, answers):
-    return F.cross_entropy(logits.flatten(0, 1), answers.flatten())
+def mean_of(logits, answers, **settings):
+    return F.cross_entropy(logits.flatten(0, 1), answers.flatten(), **settings)
 
 
-def not_shifted(logits, tokens):
-    return mean_of(logits, tokens)
+def shifted(logits, tokens, **settings):
+    return mean_of(logits[:, :-1], tokens[:, 1:], **settings)
 
 
-def shifted_back(logits, tokens):
-    return mean_of(logits[:, 1:], tokens[:, :-1])
+def test_mistakes_in_the_medium_one_are_named():
+    other_place = "Compare the logits of place t with the token of place t + 1"
+    summed = partial(shifted, reduction="sum")
+    mistakes = [
+        (mean_of, other_place),
+        (lambda z, y: mean_of(z[:, 1:], y[:, :-1]), other_place),
+        (lambda z, y: mean_of(z, y.roll(-1, dims=1)), "what the model says there must not count"),
+        (summed, "each guess costs log 4"),
+        (lambda z, y: summed(z, y) / y.numel(), "each guess costs log 4"),
+        (lambda z, y: -shifted(z, y), "Take minus the logarithm"),
+        (lambda z, y: shifted(z, y) / math.log(2), "natural"),
+        (lambda z, y: -z[:, :-1].gather(-1, y[:, 1:, None]).mean(), "of a softmax"),
+        (lambda z, y: shifted(z[:1], y[:1]), "two texts of five tokens"),
+        (lambda logits: logits, "another number of inputs"),
+        (torch.zeros(2), "a function is asked"),
+    ]
+    assert_named(medium, mistakes)
 
 
-def rolled(logits, tokens):
-    return mean_of(logits, tokens.roll(-1, dims=1))
-
-
-def summed(logits, tokens):
-    return F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten(), reduction="sum")
-
-
-def positive(logits, tokens):
-    return -mean_of(logits[:, :-1], tokens[:, 1:])
-
-
-def in_bits(logits, tokens):
-    return mean_of(logits[:, :-1], tokens[:, 1:]) / math.log(2)
-
-
-def without_softmax(logits, tokens):
-    return -logits[:, :-1].gather(-1, tokens[:, 1:, None]).mean()
-
-
-def first_text_only(logits, tokens):
-    return mean_of(logits[:1, :-1], tokens[:1, 1:])
-
-
-def divided_by_all_places(logits, tokens):
-    return summed(logits, tokens) / tokens.numel()
-
-
-def untouched(logits, tokens):
-    return ...
-
-
-class TestMedium:
-    def test_is_sound(self):
-        wrong = [
-            (not_shifted, "Compare the logits of place t with the token of place t + 1"),
-            (shifted_back, "Compare the logits of place t with the token of place t + 1"),
-            (rolled, "what the model says there must not count"),
-            (summed, "each guess costs log 4"),
-            (divided_by_all_places, "each guess costs log 4"),
-            (positive, "Take minus the logarithm"),
-            (in_bits, "natural"),
-            (without_softmax, "of a softmax"),
-            (first_text_only, "two texts of five tokens"),
-            (lambda logits: logits, "another number of inputs"),
-            (torch.zeros(2), "a function is asked"),
-        ]
-        assert find_faults(medium, wrong, untouched=[untouched], names={"nn": nn}) == []
-
-    def test_the_term_of_the_course_counts(self):
-        """Second implementation, which the lesson trains with; 9 stands for no padding."""
-
-        def by_term(logits, tokens):
-            return LanguageModelLoss(pad_id=9).value(Batch(None, tokens, None, logits))
-
-        assert medium.judge_answer(by_term).text == medium.why
+def test_the_term_of_the_course_counts():
+    """Second implementation, which the lesson trains with; 9 stands for no padding."""
+    term = LanguageModelLoss(pad_id=9)
+    assert_right(medium, lambda logits, tokens: term.value(Batch(None, tokens, None, logits)))
 
 
 def toy_news(part):
@@ -130,36 +91,20 @@ def toy_news(part):
     return Task("toy", ("0", "1"), *parts, "texts", "none", "random numbers")
 
 
-@pytest.fixture(scope="module")
-def names():
-    """Return what the notebook has defined above the open exercise."""
-    backbone = tiny_gpt_backbone()
+def fine_tune(body, samples, seed):
+    model = Classifier(tiny_gpt_backbone(), nn.Identity())
+    model.backbone.body.load_state_dict(body.state_dict())
+    replace_head(model, 2, seed=seed)
+    fit(model, samples, CrossEntropy(), num_epochs=1, seed=seed)
+    return model
 
-    def fine_tune(body, samples, seed):
-        model = Classifier(tiny_gpt_backbone(), nn.Identity())
-        model.backbone.body.load_state_dict(body.state_dict())
-        replace_head(model, 2, seed=seed)
-        fit(model, samples, CrossEntropy(), num_epochs=1, seed=seed)
-        return model
 
-    return {
-        "load_bbc_news": toy_news,
-        "token_task": token_task,
-        "backbone": backbone,
-        "gpt": tiny_gpt(),
-        "new_gpt": lambda seed: tiny_gpt(seed=seed + 100),
-        "fine_tune": fine_tune,
-        "evaluate": evaluate,
-        "SEEDS": range(5),
+def test_open_solution_of_the_notebook_is_a_fair_comparison():
+    names = {
+        **{"load_bbc_news": toy_news, "token_task": token_task, "backbone": tiny_gpt_backbone()},
+        **{"gpt": tiny_gpt(), "new_gpt": lambda seed: tiny_gpt(seed=seed + 100)},
+        **{"fine_tune": fine_tune, "evaluate": evaluate, "SEEDS": range(5)},
         # one process: starting workers would take longer than the work
         "repeat": partial(repeat, num_workers=1),
     }
-
-
-class TestOpen:
-    def test_solution_is_a_fair_comparison(self, names):
-        assert run_solution(open_ended, names).text == open_ended.why
-
-    def test_is_sound(self, names):
-        wrong = unfair_comparisons("random", "gpt", 32)
-        assert find_faults(open_ended, wrong, names=names) == []
+    assert run_cell(open_ended, "solution", names).state is State.RIGHT

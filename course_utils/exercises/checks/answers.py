@@ -8,7 +8,6 @@ from pathlib import Path
 
 _MAX_SHOWN = 80  # characters of a value or message that fit on one line of a notebook
 
-
 _PLAIN_WORDS = {  # first match wins, so special classes stand before general ones
     ModuleNotFoundError: "It imports a module that is not installed.",
     NameError: "It uses a name that was never given a value. Is it spelt as you defined it?",
@@ -29,18 +28,9 @@ class NotAttempted(Exception):  # noqa: N818  (it reports a state, not an error)
 
 
 def is_untouched(answer):
-    """Return whether an answer still is the skeleton: three dots, None, or nothing but these.
+    """Return whether an answer still is the skeleton.
 
-    Parameters
-    ----------
-    answer : object
-        What the learner wrote.
-
-    Returns
-    -------
-    bool
-        True for ``...``, ``None``, ``"..."``, ``""`` and for a non-empty list, tuple or
-        dictionary that holds nothing else.
+    That is ``...``, ``None``, ``"..."``, ``""``, or a list, tuple or dictionary of nothing else.
 
     Examples
     --------
@@ -59,15 +49,7 @@ def is_untouched(answer):
 def as_plain(value):
     """Return a value with arrays, tensors and NumPy scalars turned into plain Python objects.
 
-    Parameters
-    ----------
-    value : object
-        Any value; lists, tuples and dictionaries are walked through.
-
-    Returns
-    -------
-    object
-        The same content as Python numbers, strings, lists and dictionaries.
+    Tuples become lists; lists and dictionaries are walked through.
 
     Examples
     --------
@@ -85,17 +67,7 @@ def as_plain(value):
 
 
 def shorten(value):
-    """Return a value as one short line without memory addresses.
-
-    Parameters
-    ----------
-    value : object
-        Any value.
-
-    Returns
-    -------
-    str
-        At most 80 characters.
+    """Return a value as one line of at most 80 characters, without memory addresses.
 
     Examples
     --------
@@ -148,17 +120,7 @@ def explain_error(error):
 
 
 def one_line(text):
-    r"""Return a text on one line of a notebook, cut to its width, without memory addresses.
-
-    Parameters
-    ----------
-    text : str
-        Any text.
-
-    Returns
-    -------
-    str
-        At most 80 characters.
+    r"""Return a text on one line of at most 80 characters, without memory addresses.
 
     Examples
     --------

@@ -3,10 +3,9 @@
 An exercise cell of a notebook runs untouched::
 
     answer = ...            # replace the three dots
-    exercise_easy.check(answer)
+    easy.check(answer)
 """
 
-import textwrap
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
@@ -23,41 +22,27 @@ class State(StrEnum):
 
 
 class Verdict(NamedTuple):
-    """What a check found.
-
-    Parameters
-    ----------
-    state : State
-        One of the three states.
-    text : str
-        The mistake and what to look at next, or why a right answer matters.
-    """
+    """What a check found: the state, and the mistake or why a right answer matters."""
 
     state: State
     text: str
 
 
 class Exercise:
-    """A question with a judge, staged hints and a worked solution.
+    """A judge with staged hints; question and solution stand in the notebook.
 
     Parameters
     ----------
     name : str
         Short name that begins every printed line, such as ``"easy"``.
-    question : str
-        The question as the learner reads it, in Markdown.
     judge : callable
         ``judge(answer)`` returns None if the answer is right, else a text that names the
-        typical mistake and says what to look at next. See `course_utils.exercises.judges`.
-        Exceptions that the answer causes inside the judge are told to the learner as "not yet".
+        typical mistake and says what to look at next. Exceptions that the answer causes inside
+        the judge are told to the learner as "not yet".
     hints : sequence of str
         At least one hint, from a nudge to nearly the answer.
-    solution : str
-        Python code that defines `answer_name`; indentation common to all lines is removed.
     why : str
         One sentence, printed when the answer is right: why it matters.
-    answer_name : str, default="answer"
-        Name under which `solution` leaves its answer, such as the name of a function.
 
     Raises
     ------
@@ -68,75 +53,40 @@ class Exercise:
 
     Examples
     --------
-    >>> from course_utils.exercises.checks.judges import compare_numbers
-    >>> exercise = Exercise(
+    >>> from course_utils.exercises.checks.number_judge import compare_numbers
+    >>> easy = Exercise(
     ...     "easy",
-    ...     question="What is half of 1?",
     ...     judge=lambda answer: compare_numbers(answer, 0.5, tolerance=0.01),
     ...     hints=["Divide."],
-    ...     solution="answer = 1 / 2",
     ...     why="Halves come up everywhere.",
     ... )
-    >>> exercise.check(...)
+    >>> easy.check(...)
     easy: not attempted. Replace the three dots with your answer and run the cell again.
-    >>> exercise.check(0.5)
+    >>> easy.check(0.5)
     easy: right. Halves come up everywhere.
-    >>> exercise.state
-    <State.RIGHT: 'right'>
+    >>> easy
+    Exercise easy (right)
     """
 
     def __init__(
-        self,
-        name: str,
-        *,
-        question: str,
-        judge: Callable[[object], str | None],
-        hints: Sequence[str],
-        solution: str,
-        why: str,
-        answer_name: str = "answer",
+        self, name: str, *, judge: Callable[[object], str | None], hints: Sequence[str], why: str
     ):
         if not callable(judge):
             raise TypeError(
                 f"judge={judge!r} of exercise {name!r} must be a function of the answer"
             )
         if isinstance(hints, str):
-            raise TypeError(
-                f"hints={hints!r} of exercise {name!r} must be a list of texts, not one text"
-            )
-        texts = {
-            "name": name,
-            "question": question,
-            "solution": solution,
-            "why": why,
-            "hints": hints,
-        }
-        for argument, text in texts.items():
-            if not text or (argument == "hints" and not all(text)):
-                raise ValueError(f"{argument}={text!r} of exercise {name!r} is empty; write it out")
-        self.name, self.question, self.why = name, question, why
-        self.state, self.answer_name = State.NOT_ATTEMPTED, answer_name
-        self.solution_code = textwrap.dedent(solution).strip()
+            raise TypeError(f"hints={hints!r} of exercise {name!r} must be a list, not one text")
+        if not (name and why and hints and all(hints)):
+            raise ValueError(f"exercise {name!r} has an empty name, why or hint; write it out")
+        self.name, self.why, self.state = name, why, State.NOT_ATTEMPTED
         self._judge, self._hints, self._hints_given = judge, tuple(hints), 0
 
     def __repr__(self):
-        return f"Exercise {self.name} ({self.state}): {self.question}"
-
-    def _repr_markdown_(self):
-        return f"**Exercise {self.name}** ({self.state}). {self.question}"
+        return f"Exercise {self.name} ({self.state})"
 
     def judge_answer(self, answer) -> Verdict:
         """Return the verdict on an answer without printing and without changing the state.
-
-        Parameters
-        ----------
-        answer : object
-            What the learner wrote.
-
-        Returns
-        -------
-        Verdict
-            State and text.
 
         Raises
         ------
@@ -171,27 +121,17 @@ class Exercise:
             return f"Your answer cannot be used. {explain_error(error)}"
 
     def check(self, answer) -> None:
-        """Print the verdict on an answer and keep its state in `state`.
-
-        Parameters
-        ----------
-        answer : object
-            What the learner wrote; ``...`` or None counts as not attempted.
-        """
+        """Print the verdict on an answer and keep its state in `state`."""
         self.state, text = self.judge_answer(answer)
         print(f"{self.name}: {self.state}. {text}")
         if self.state is State.NOT_YET:
             print("Look at it again; hint() helps one step further.")
 
     def hint(self) -> None:
-        """Print the next hint; after the last one, point to `solution`."""
+        """Print the next hint; after the last one, point to the solution in the notebook."""
         if self._hints_given == len(self._hints):
-            print("That was the last hint. solution() shows the worked code.")
+            print("That was the last hint. The collapsed cell below the exercise is a solution.")
             return
         text = self._hints[self._hints_given]
         self._hints_given += 1
         print(f"Hint {self._hints_given} of {len(self._hints)}: {text}")
-
-    def solution(self) -> None:
-        """Print the worked code."""
-        print(f"# One way to solve it\n{self.solution_code}")

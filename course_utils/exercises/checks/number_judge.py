@@ -1,4 +1,4 @@
-"""The judge of answers that are numbers: type first, then shape, then values."""
+"""The judge of answers that are numbers: type first, then shape, then value."""
 
 import math
 import numbers
@@ -7,34 +7,28 @@ import numpy as np
 
 from course_utils.exercises.checks.answers import as_plain, one_line
 
-_MAX_NUMBERS = (
-    100_000  # a larger answer is a data set given by mistake; reading it would take minutes
-)
+# A larger answer is a data set given by mistake; reading it would take minutes.
+_MAX_NUMBERS = 100_000
 
 
 def compare_numbers(answer, expected, *, tolerance, mistakes=()):
-    """Judge one number or an array of numbers: first the type, then the shape, then the values.
+    """Judge one number: first the type, then the shape, then the value.
 
     Parameters
     ----------
     answer : object
-        What the learner wrote: a number, list, array or tensor if all is well.
-    expected : float or array-like of float
-        The right value or values, all finite.
+        What the learner wrote: a number, or an array or tensor of no axis, if all is well.
+    expected : float
+        The right value.
     tolerance : float
-        Largest allowed absolute difference, in the unit of `expected`, at least 0.
+        Largest allowed absolute difference, in the unit of `expected`.
     mistakes : iterable of (value, str), default=()
         Typical wrong values, each with the text that names the mistake.
 
     Returns
     -------
     str or None
-        The mistake, or None if every value is within `tolerance`.
-
-    Raises
-    ------
-    ValueError
-        If `expected` or `tolerance` is not usable: a fault of the exercise, not of the learner.
+        The mistake, or None if the answer is within `tolerance`.
 
     Examples
     --------
@@ -43,27 +37,21 @@ def compare_numbers(answer, expected, *, tolerance, mistakes=()):
     >>> compare_numbers(50, 0.5, tolerance=0.01)
     'Your answer is 100 times too large. Is it in percent? A fraction from 0 to 1 is asked.'
     """
-    wanted, fault = read_numbers(expected)
-    if fault:
-        raise ValueError(f"expected={expected!r} is not usable; give finite numbers. {fault}")
-    if not (np.isfinite(tolerance) and tolerance >= 0):
-        raise ValueError(f"tolerance={tolerance!r} must be a finite number of at least 0")
     values, problem = read_numbers(answer)
     if problem:
         return problem
-    for value, text in mistakes:
-        # a typical value may have another shape: a total where a row of counts was asked
-        typical = np.asarray(as_plain(value), dtype=float)
-        if _is_close(values, typical, tolerance) and not _is_close(values, wanted, tolerance):
+    if is_close(values, expected, tolerance):
+        return None
+    for value, text in mistakes:  # may have another shape: a whole row where its total was asked
+        if is_close(values, value, tolerance):
             return text
-    if values.shape != wanted.shape:
-        found, asked = describe_shape(values.shape), describe_shape(wanted.shape)
-        return f"Your answer is {found}, but {asked} is asked. Look at its shape first."
-    return (
-        None
-        if _is_close(values, wanted, tolerance)
-        else _name_difference(values, wanted, tolerance)
-    )
+    if values.ndim:
+        shape = values.shape
+        found = (
+            f"a row of length {len(values)}" if values.ndim == 1 else f"an array of shape {shape}"
+        )
+        return f"Your answer is {found}, but one number is asked. Look at its shape first."
+    return _name_difference(values, expected, tolerance)
 
 
 def separator_mistakes(number: int) -> list[tuple]:
@@ -114,27 +102,12 @@ def read_numbers(answer):
     return items.astype(float), None
 
 
-def describe_shape(shape):
-    """Return an array shape in words.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Sizes of the axes.
-
-    Returns
-    -------
-    str
-        For example ``'one number'``.
-
-    Examples
-    --------
-    >>> describe_shape(()), describe_shape((3,)), describe_shape((2, 3))
-    ('one number', 'a row of length 3', 'an array of shape (2, 3)')
-    """
-    if shape == ():
-        return "one number"
-    return f"a row of length {shape[0]}" if len(shape) == 1 else f"an array of shape {shape}"
+def is_close(values, wanted, tolerance):
+    """Return whether numbers agree; shapes first, since NumPy would broadcast silently."""
+    wanted = np.asarray(as_plain(wanted), dtype=float)
+    # the last digits of a float must not decide about an answer exactly at the tolerance
+    limit = tolerance + 1e-9 * np.abs(wanted)
+    return values.shape == wanted.shape and bool((np.abs(values - wanted) <= limit).all())
 
 
 def _name_kind(item):
@@ -163,34 +136,16 @@ def _name_kind(item):
     return None
 
 
-def _is_close(values, wanted, tolerance):
-    """Return whether two arrays agree; shapes first, since NumPy would broadcast silently."""
-    return values.shape == wanted.shape and not _is_off(values, wanted, tolerance).any()
-
-
-def _is_off(values, wanted, tolerance):
-    """Return for each value whether it differs by more than the tolerance."""
-    # the last digits of a float must not decide about an answer exactly at the tolerance
-    return np.abs(values - wanted) > tolerance + 1e-9 * np.abs(wanted)
-
-
 def _name_difference(values, wanted, tolerance):
-    """Return the typical mistake behind wrong values: percent, sign, complement, or just size."""
-    is_share = np.all((wanted > 2 * tolerance) & (wanted <= 1))
-    if is_share and _is_close(values, 100 * wanted, 100 * tolerance):
+    """Return the typical mistake behind a wrong value: percent, sign, complement, or its size."""
+    is_share = 2 * tolerance < wanted <= 1
+    if is_share and is_close(values, 100 * wanted, 100 * tolerance):
         return (
             "Your answer is 100 times too large. Is it in percent? A fraction from 0 to 1 is asked."
         )
-    if _is_close(values, -wanted, tolerance):
+    if is_close(values, -wanted, tolerance):
         return "Only the sign is wrong. What is subtracted from what?"
-    if is_share and _is_close(values, 1 - wanted, tolerance):
+    if is_share and is_close(values, 1 - wanted, tolerance):
         return "Your answer is 1 minus the right one. Did you count the opposite case?"
-    wrong = _is_off(values, wanted, tolerance)
-    place = int(np.flatnonzero(wrong)[0])
-    size = "too large" if values.flat[place] > wanted.flat[place] else "too small"
-    if values.ndim == 0:
-        return f"Your answer {float(values):.6g} is {size}. Go through its steps once more."
-    return (
-        f"{int(wrong.sum())} of {values.size} numbers are off. The first is at place {place}: "
-        f"{float(values.flat[place]):.6g} is {size}."
-    )
+    size = "too large" if values > wanted else "too small"
+    return f"Your answer {float(values):.6g} is {size}. Go through its steps once more."

@@ -1,4 +1,4 @@
-"""Tests of the exercise base: three states, staged hints, printed solution."""
+"""Tests of the exercise base: three states and staged hints."""
 
 import linecache
 
@@ -13,10 +13,8 @@ from course_utils.exercises.checks.number_judge import compare_numbers
 
 def make_exercise(judge=None, **changes):
     parts = {
-        "question": "What is half of 1?",
         "judge": judge or (lambda answer: compare_numbers(answer, 0.5, tolerance=0.01)),
         "hints": ["Divide.", "Divide by 2."],
-        "solution": "\n    half = 1 / 2\n    answer = half\n",
         "why": "Halves come up everywhere.",
     }
     return Exercise("easy", **{**parts, **changes})
@@ -126,23 +124,9 @@ class TestHint:
         exercise = make_exercise()
         for _ in range(4):
             exercise.hint()
-        assert capsys.readouterr().out.splitlines() == [
-            "Hint 1 of 2: Divide.",
-            "Hint 2 of 2: Divide by 2.",
-            "That was the last hint. solution() shows the worked code.",
-            "That was the last hint. solution() shows the worked code.",
-        ]
-
-
-class TestSolution:
-    def test_common_indentation_is_removed(self, capsys):
-        make_exercise().solution()
-        assert capsys.readouterr().out == ("# One way to solve it\nhalf = 1 / 2\nanswer = half\n")
-
-    def test_reading_it_does_not_change_the_state(self):
-        exercise = make_exercise()
-        exercise.solution()
-        assert exercise.state is State.NOT_ATTEMPTED
+        end = "That was the last hint. The collapsed cell below the exercise is a solution."
+        printed = ["Hint 1 of 2: Divide.", "Hint 2 of 2: Divide by 2.", end, end]
+        assert capsys.readouterr().out.splitlines() == printed
 
 
 class TestExercise:
@@ -151,18 +135,11 @@ class TestExercise:
         [
             ({"judge": "no function"}, TypeError, "judge='no function'"),
             ({"hints": "one text"}, TypeError, "hints='one text'"),
-            ({"hints": []}, ValueError, "hints="),
-            ({"hints": ["Divide.", ""]}, ValueError, "hints="),
-            ({"why": ""}, ValueError, "why=''"),
-            ({"solution": ""}, ValueError, "solution=''"),
+            ({"hints": []}, ValueError, "exercise 'easy' has an empty name, why or hint"),
+            ({"hints": ["Divide.", ""]}, ValueError, "empty name, why or hint"),
+            ({"why": ""}, ValueError, "empty name, why or hint"),
         ],
     )
     def test_incomplete_exercise_is_refused(self, change, error, message):
         with pytest.raises(error, match=message):
             make_exercise(**change)
-
-    def test_last_line_of_a_cell_shows_question_and_state(self):
-        exercise = make_exercise()
-        exercise.check(0.5)
-        assert repr(exercise) == "Exercise easy (right): What is half of 1?"
-        assert exercise._repr_markdown_() == "**Exercise easy** (right). What is half of 1?"

@@ -62,13 +62,6 @@ class TestCompareNumbers:
         assert "percent" not in compare_numbers(500, 5, tolerance=0.01)
         assert "percent" not in compare_numbers(0.5, 0, tolerance=0.01)
 
-    def test_array_is_compared_place_by_place(self):
-        text = compare_numbers(np.array([1.0, 5.0, 0.0]), [1, 2, 3], tolerance=0.1)
-        assert text == "2 of 3 numbers are off. The first is at place 1: 5 is too large."
-
-    def test_shorter_array_does_not_pass_by_broadcasting(self):
-        assert "row of length 1" in compare_numbers([1], [1, 1, 1], tolerance=0.1)
-
     def test_typical_value_wins_over_the_general_text_and_over_the_shape(self):
         mistakes = [(2.0, "You gave the inverse."), ([0.2, 0.8], "Both shares; one is asked.")]
         assert compare_numbers(2, 0.5, tolerance=0.01, mistakes=mistakes) == mistakes[0][1]
@@ -80,17 +73,16 @@ class TestCompareNumbers:
 
     def test_typical_value_of_another_shape_does_not_match(self):
         mistakes = [(2.0, "You gave the second one only.")]
-        text = compare_numbers([2, 2, 2], [1, 2, 3], tolerance=0.1, mistakes=mistakes)
-        assert text.startswith("2 of 3 numbers are off.")
+        text = compare_numbers([2, 2, 2], 1, tolerance=0.1, mistakes=mistakes)
+        assert text.startswith("Your answer is a row of length 3")
 
-    def test_unusable_expectation_is_a_fault_of_the_exercise(self):
-        with pytest.raises(ValueError, match="expected='a' is not usable"):
-            compare_numbers(1, "a", tolerance=0.1)
-        with pytest.raises(ValueError, match="tolerance=-1"):
-            compare_numbers(1, 1, tolerance=-1)
+    @pytest.mark.parametrize("bad", [{"expected": float("nan")}, {"tolerance": float("nan")}])
+    def test_nothing_is_right_where_the_exercise_itself_has_no_number(self, bad):
+        """So the test of the solution finds the fault."""
+        assert compare_numbers(1, **{"expected": 1, "tolerance": 0.1, **bad}) is not None
 
 
-REASONS = {"target": "The target comes second.", 1: "Give a word."}
+REASONS = {"target": "The target comes second.", "both": "One of them."}
 
 
 class TestCompareChoice:
@@ -102,20 +94,13 @@ class TestCompareChoice:
         ("answer", "words"),
         [
             ("Target", "The target comes second."),
-            (1, "Give a word."),
-            (np.int64(1), "Give a word."),
-            (True, "True is not one of the choices"),
-            ("sauce", "Choose one of: 'source', 'target', 1."),
+            (1, "1 is not one of the choices"),
+            ("sauce", "Choose one of: 'both', 'source', 'target'."),
             (["source"], "is not one of the choices"),
         ],
     )
     def test_other_answers_are_named(self, answer, words):
         assert words in compare_choice(answer, "source", reasons=REASONS)
-
-    @pytest.mark.parametrize("reasons", [{}, {"target": ""}, {"Source": "no"}])
-    def test_choice_without_reason_is_a_fault_of_the_exercise(self, reasons):
-        with pytest.raises(ValueError, match="one text for each wrong choice"):
-            compare_choice("target", "source", reasons=reasons)
 
 
 def double_in_place(values):
@@ -161,20 +146,13 @@ class TestTryFunction:
             assert try_function(double_in_place, cases) is None
         assert cases[0].arguments[0].tolist() == [1, 2]
 
-    @pytest.mark.parametrize(
-        ("expected", "right", "wrong"),
-        [
-            (True, np.bool_(True), 1),
-            ("mono", "mono", "poly"),
-            ({"a": 0.5}, {"a": 0.5 + 1e-9}, {"a": 0.6}),
-            ({"a": 1}, {"a": 1}, {"a": 1, "b": 2}),
-            (["a", "b"], ("a", "b"), ("b", "a")),
-        ],
-    )
-    def test_results_other_than_numbers_are_compared(self, expected, right, wrong):
-        cases = [Case((), expected, "Look again.")]
-        assert try_function(lambda: right, cases) is None
-        assert "Look again." in try_function(lambda: wrong, cases)
+    def test_infinity_may_be_expected(self):
+        cases = [Case((1,), float("inf"), "Never.")]
+        assert try_function(lambda x: np.inf, cases) is None
+        assert "returns 1, but inf is expected. Never." in try_function(lambda x: x, cases)
+
+    def test_shorter_result_does_not_pass_by_broadcasting(self):
+        assert "Twice." in try_function(lambda x: [1], [Case((1,), [1, 1, 1], "Twice.")])
 
     def test_tolerance_is_used(self):
         cases = [Case((1,), 0.3, "Rounding?")]
@@ -183,10 +161,6 @@ class TestTryFunction:
 
     def test_builtin_without_signature_is_tried(self):
         assert try_function(max, [Case((1, 2), 2, "The larger one.")]) is None
-
-    def test_empty_table_is_a_fault_of_the_exercise(self):
-        with pytest.raises(ValueError, match="cases="):
-            try_function(len, [])
 
 
 class TestSeparatorMistakes:
