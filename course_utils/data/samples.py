@@ -5,11 +5,19 @@ Letters in shapes: N samples, C channels, H and W height and width in pixels, K 
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from course_utils.data.texts import Texts
+from course_utils.environment.arguments import (
+    as_labels,
+    as_tensor,
+    as_weights,
+    check_number,
+    described,
+)
 
 
 def stable_order(indices: Tensor, key: str) -> Tensor:
@@ -73,15 +81,24 @@ class Samples:
     indices: Tensor | None = None
 
     def __post_init__(self):
-        if self.indices is None:
-            object.__setattr__(self, "indices", torch.arange(len(self.labels)))
-        for name in ("inputs", "weights", "indices"):
-            value = getattr(self, name)
-            if value is not None and len(value) != len(self.labels):
+        labels = _as_labels(self.labels)
+        found = {"inputs": self.inputs, "weights": self.weights, "indices": self.indices}
+        for name, value in found.items():
+            if value is None and name != "inputs":
+                continue
+            found[name] = value if is_text(value) else as_tensor(name, value)
+            number = len(value) if is_text(value) or found[name].ndim else 1
+            if number != len(labels):
                 raise ValueError(
-                    f"{name} has {len(value)} entries and labels has {len(self.labels)}; "
+                    f"{name} has {number} entries and labels has {len(labels)}; "
                     f"give one entry of {name} for each label"
                 )
+        if self.weights is not None:
+            found["weights"] = as_weights("weights", found["weights"], len(labels))
+        default = torch.arange(len(labels))
+        found["indices"] = default if self.indices is None else _as_indices(found["indices"])
+        for name, value in (found | {"labels": labels}).items():
+            object.__setattr__(self, name, value)
 
     def __len__(self):
         return len(self.labels)
@@ -103,10 +120,11 @@ class Samples:
 
     def select(self, positions: Tensor) -> "Samples":
         """Return the samples at these positions (integers, or booleans of shape (N,))."""
-        weights = None if self.weights is None else self.weights[positions]
-        return Samples(
-            self.inputs[positions], self.labels[positions], weights, self.indices[positions]
-        )
+        chosen = object.__new__(Samples)  # all was checked before: not again for each batch
+        for name in ("inputs", "labels", "weights", "indices"):
+            value = getattr(self, name)
+            object.__setattr__(chosen, name, None if value is None else value[positions])
+        return chosen
 
     def with_inputs(self, inputs: Tensor) -> "Samples":
         """Return the same labels with other inputs, for example features instead of images."""
@@ -138,7 +156,8 @@ class Samples:
         ValueError
             If a class has fewer samples than asked for.
         """
-        counts = self.class_counts()
+        per_class = check_number("per_class", per_class, whole=True)
+        counts = {label: number for label, number in self.class_counts().items() if label != -1}
         available = min(counts.values(), default=0)
         if not 1 <= per_class <= available:
             raise ValueError(
@@ -148,3 +167,52 @@ class Samples:
         order = stable_order(self.indices, key=f"few-shot {seed}")
         chosen = [order[self.labels[order] == label][:per_class] for label in counts]
         return self.select(torch.cat(chosen))
+
+
+def is_text(inputs: Any) -> bool:
+    """Whether inputs are texts, which a network cannot read before they are tokens."""
+    return isinstance(inputs, Texts)
+
+
+def check_samples(name: str, samples: Any) -> Samples:
+    """Return the samples if they are some, at least one.
+
+    Raises
+    ------
+    TypeError
+        If it is something else, such as a task or a pair of tensors.
+    ValueError
+        If there is no sample.
+    """
+    if not isinstance(samples, Samples):
+        cure = f"one of its parts: {name}.train" if hasattr(samples, "parts") else "Samples"
+        raise TypeError(f"{name} is {described(samples)}; give {cure}")
+    if len(samples) == 0:
+        raise ValueError(f"{name} is empty; give at least one sample")
+    return samples
+
+
+def _as_labels(labels: Any) -> Tensor:
+    """Return labels: classes (N,) as int64, or numbers (N, ...) with decimals."""
+    if labels is None:
+        raise TypeError(
+            "labels is None; give one for each input, or -1 for each if nobody knows them"
+        )
+    found = as_tensor("labels", labels, finite=False)  # NaN stands for a number nobody knows
+    if found.ndim == 0:
+        raise ValueError("labels is one number; give one for each input")
+    if found.is_floating_point():
+        return found
+    return as_labels("labels", found, unknown=True) if len(found) else found.long().flatten()
+
+
+def _as_indices(found: Tensor) -> Tensor:
+    """Return positions in a complete data set as int64 of shape (N,)."""
+    if found.is_floating_point() or found.ndim != 1:
+        raise ValueError(
+            f"indices has shape {tuple(found.shape)} and type {found.dtype}; give one whole "
+            "number for each label"
+        )
+    if len(found) and int(found.min()) < 0:
+        raise ValueError(f"indices has the value {int(found.min())}; give positions from 0 on")
+    return found.long()

@@ -5,11 +5,13 @@ Letters in shapes: N samples, C channels, H and W height and width in pixels, K 
 
 import base64
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import torch
 
 from course_utils.data.gallery import class_picture
 from course_utils.data.samples import Samples
+from course_utils.environment.arguments import as_labels, described
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,13 @@ class Task:
         Licence of the data.
     source : str
         Where the data come from, with a reference.
+
+    Raises
+    ------
+    TypeError
+        If a part is no `Samples`.
+    ValueError
+        If a class is named twice, a label is beyond the classes, or two parts share an index.
     """
 
     name: str
@@ -40,6 +49,24 @@ class Task:
     units: str
     licence: str
     source: str
+
+    def __post_init__(self):
+        object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"classes names a class twice: {list(self.classes)}; name each once")
+        for name, part in self.parts.items():
+            if not isinstance(part, Samples):
+                raise TypeError(f"{name} is {described(part)}; give Samples")
+            if len(part) and not part.labels.is_floating_point():
+                as_labels(name, part.labels, num_classes=self.num_classes, unknown=True)
+        for first, second in combinations(self.parts, 2):
+            shared = torch.isin(self.parts[first].indices, self.parts[second].indices)
+            if shared.any():
+                raise ValueError(
+                    f"{first} and {second} share {int(shared.sum())} indices, so a table would "
+                    "give both the same rows; give each part the positions of its samples in the "
+                    "complete data set: Samples(inputs, labels, indices=...)"
+                )
 
     @property
     def parts(self) -> dict[str, Samples]:
@@ -110,5 +137,6 @@ def subset_of_classes(task: Task, classes: tuple[str, ...] | list[str]) -> Task:
         kept = samples.select(new_label[samples.labels] >= 0)
         return replace(kept, labels=new_label[kept.labels])
 
-    restricted = task.map_parts(restrict, name=f"{task.name} ({', '.join(classes)})")
-    return replace(restricted, classes=tuple(classes))
+    parts = {name: restrict(part) for name, part in task.parts.items()}
+    name = f"{task.name} ({', '.join(classes)})"
+    return replace(task, name=name, classes=tuple(classes), **parts)

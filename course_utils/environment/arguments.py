@@ -139,14 +139,15 @@ def check_texts(name: str, texts: Any) -> list[str]:
 
 
 def as_tensor(name: str, value: Any, *, finite: bool = True) -> Tensor:
-    """Return numbers as a tensor without a graph: float64 becomes float32.
+    """Return numbers as a tensor without a graph.
 
     Parameters
     ----------
     name : str
         Name of the argument, for messages.
     value : torch.Tensor, numpy.ndarray, or (nested) sequence of numbers
-        Whole numbers keep their type; truth values become 0 and 1.
+        A tensor keeps its type, and so do whole numbers; decimals of an array or a list become
+        float32, truth values 0 and 1.
     finite : bool
         Refuse numbers that are infinite or not a number.
 
@@ -162,13 +163,14 @@ def as_tensor(name: str, value: Any, *, finite: bool = True) -> Tensor:
     >>> as_tensor("inputs", np.zeros((2, 3))).dtype
     torch.float32
     """
-    tensor = value.detach() if isinstance(value, Tensor) else _from_sequence(name, value)
+    tensor = value if isinstance(value, Tensor) else _from_sequence(name, value)
+    tensor = tensor.detach() if tensor.requires_grad else tensor
+    if tensor.dtype == torch.float64 and not isinstance(value, Tensor):
+        tensor = tensor.float()
     if tensor.is_meta or tensor.is_complex() or tensor.is_sparse or tensor.is_quantized:
         raise TypeError(f"{name} is {described(value)} on {tensor.device}; give plain numbers")
     if tensor.dtype == torch.bool:
         tensor = tensor.long()
-    if tensor.dtype == torch.float64:
-        tensor = tensor.float()
     if finite and tensor.is_floating_point() and not tensor.isfinite().all():
         raise ValueError(
             f"{name} has {int((~tensor.isfinite()).sum())} numbers that are infinite or not a "
@@ -190,7 +192,8 @@ def _from_sequence(name: str, value: Any) -> Tensor:
     except ValueError:
         raise ValueError(f"{name} has rows of unequal length; give rows of one length") from None
     if array.dtype.kind not in "biuf":
-        raise TypeError(words)
+        texts = "; turn texts into tokens first: token_task" if array.dtype.kind in "US" else ""
+        raise TypeError(words + texts)
     return torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("=")))
 
 

@@ -5,6 +5,7 @@ import hashlib
 
 import pytest
 import torch
+from toys import apart
 
 from course_utils.data.samples import Samples, stable_order
 from course_utils.data.tasks import Task, subset_of_classes
@@ -35,7 +36,7 @@ def make_task():
 def make_text_task():
     texts = Texts(f"{letter}{number}" for letter in "abc" for number in range(3))
     samples = Samples(texts, torch.arange(3).repeat_interleave(3))
-    return Task("t", ("a", "b", "c"), samples, samples, samples, "words", "CC0", "made up")
+    return Task("t", ("a", "b", "c"), *apart(samples, samples, samples), "words", "CC0", "made up")
 
 
 class TestStableOrder:

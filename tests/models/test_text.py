@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812, the name torch itself uses
 from text_toys import SENTENCES, babble, tiny_bert
 from torch import nn
-from toys import one_thread, state  # noqa: F401, a fixture that works by being there
+from toys import apart, one_thread, state  # noqa: F401, a fixture that works by being there
 
 from course_utils.data.samples import Samples
 from course_utils.data.tasks import Task
@@ -46,7 +46,9 @@ def backbone():
 def sample_task(number=40):
     texts, labels = babble(number)
     samples = Samples(Texts(texts), labels)
-    return Task("t", ("water", "land"), samples, samples, samples, "words", "none", "made up")
+    return Task(
+        "t", ("water", "land"), *apart(samples, samples, samples), "words", "none", "made up"
+    )
 
 
 class TestTextEncoder:

@@ -10,6 +10,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from toys import apart
 
 from course_utils.data.gallery import SIZE_OF_TEXT, class_picture
 from course_utils.data.samples import Samples
@@ -55,7 +56,7 @@ def make_task(channels=1, counts=(3, 2)):
     labels = torch.cat([torch.full((count,), k) for k, count in enumerate(counts)])
     images = torch.linspace(0, 0.9, len(labels))[:, None, None, None].repeat(1, channels, 4, 4)
     part = Samples(images, labels)
-    return Task("which", ("a", "b"), part, part, part, units="", licence="", source="")
+    return Task("which", ("a", "b"), *apart(part, part, part), units="", licence="", source="")
 
 
 def legend(ax):
