@@ -56,7 +56,9 @@ class Writer:
             self.note(type(value).__name__, value)
         elif isinstance(value, Tensor):
             self._tensor(value)
-        elif isinstance(value, np.generic | np.ndarray) and not isinstance(value, np.ma.MaskedArray):
+        elif isinstance(value, np.ma.MaskedArray):  # an array, but its mask counts as well
+            self.other(value)
+        elif isinstance(value, np.generic | np.ndarray):
             self._array(np.asarray(value))
         elif isinstance(value, OF_TORCH):
             self.note(type(value).__name__, str(value))
@@ -75,8 +77,8 @@ class Writer:
     def _tensor(self, tensor: Tensor) -> None:
         if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
             raise TypeError(
-                f"a part is a tensor of layout {tensor.layout} on {tensor.device}; give a dense one "
-                "that has its numbers: tensor.to_dense()"
+                f"a part is a tensor of layout {tensor.layout} on {tensor.device}; give a dense "
+                "one that has its numbers: tensor.to_dense()"
             )
         self.note("tensor", str(tensor.dtype), tuple(tensor.shape))
         values = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous().view(-1)

@@ -12,7 +12,13 @@ from torch import Tensor
 
 from course_utils.data.samples import Samples
 from course_utils.data.tasks import Task
-from course_utils.environment.arguments import as_images, as_rows, as_tensor, check_module, described
+from course_utils.environment.arguments import (
+    as_images,
+    as_rows,
+    as_tensor,
+    check_module,
+    described,
+)
 from course_utils.environment.machine import device, progress_bar
 from course_utils.features.keys import cached_answer
 from course_utils.models.classifier import Backbone

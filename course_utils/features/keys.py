@@ -96,9 +96,9 @@ def _settings() -> list:
     """Return the settings of torch that change numbers."""
     places = sorted({"cpu", device()})
     autocast = [(torch.is_autocast_enabled(p), torch.get_autocast_dtype(p)) for p in places]
-    hooks = [getattr(nn.modules.module, f"_global_forward_{kind}hooks", {}) for kind in ("pre_", "")]
     found = [torch.__version__, places, autocast, torch.get_default_dtype()]
-    found += [list(each.values()) for each in hooks]
+    for name in ("_global_forward_pre_hooks", "_global_forward_hooks"):
+        found.append(list(getattr(nn.modules.module, name, {}).values()))
     for name in PRECISIONS:
         try:
             found.append(attrgetter(name)(torch))
@@ -112,7 +112,8 @@ class _ModelWriter(Writer):
 
     def __init__(self):
         super().__init__()
-        self.known: dict[int, tuple[int, Any]] = {}  # objects are kept, or their ids were used again
+        # number and object by id; objects are kept, or their ids would be used again
+        self.known: dict[int, tuple[int, Any]] = {}
 
     def other(self, value: Any) -> None:
         """Write what is no plain value; what was written before, by its number."""
@@ -144,13 +145,11 @@ class _ModelWriter(Writer):
         for name, value in sorted(vars(module).items()):
             if name in NOT_ASKED or name.startswith(HOOKS_NOT_ASKED):
                 continue
-            if name.startswith("_forward_") and isinstance(value, dict):
-                # the keys count all hooks of the process; freeze holds what evaluation holds anyway
-                of_freeze = freezing.__name__
-                value = [h for h in value.values() if getattr(h, "__module__", "") != of_freeze]
-            if not isinstance(value, RemovableHandle):
-                self.note(name)
-                self.write(value)
+            if isinstance(value, RemovableHandle):
+                continue
+            self.note(name)
+            is_hooks = name.startswith("_forward_") and isinstance(value, dict)
+            self.write(_asked_hooks(value) if is_hooks else value)
 
     def _class(self, kind: type) -> None:
         """Write the name of a class, and all that it does, up to the classes of a library."""
@@ -192,6 +191,14 @@ class _ModelWriter(Writer):
             return
         for part in made:
             self.write(list(part) if isinstance(part, Iterator) else part)
+
+
+def _asked_hooks(hooks: dict) -> list:
+    """Return hooks without their keys, which count all of the process, and without those of freeze.
+
+    They hold a layer in evaluation mode, where it is anyway.
+    """
+    return [h for h in hooks.values() if getattr(h, "__module__", "") != freezing.__name__]
 
 
 def _globals_of(code: CodeType) -> Iterator[str]:
