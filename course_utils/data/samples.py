@@ -100,6 +100,11 @@ class Samples:
         for name, value in (found | {"labels": labels}).items():
             object.__setattr__(self, name, value)
 
+    @staticmethod
+    def instead(name: str, value: Any) -> str | None:
+        """Say what to give in place of something that is no samples."""
+        return f"give one of its parts: {name}.train" if hasattr(value, "parts") else None
+
     def __len__(self):
         return len(self.labels)
 
@@ -185,8 +190,8 @@ def check_samples(name: str, samples: Any) -> Samples:
         If there is no sample.
     """
     if not isinstance(samples, Samples):
-        cure = f"one of its parts: {name}.train" if hasattr(samples, "parts") else "Samples"
-        raise TypeError(f"{name} is {described(samples)}; give {cure}")
+        cure = Samples.instead(name, samples) or "give Samples"
+        raise TypeError(f"{name} is {described(samples)}; {cure}")
     if len(samples) == 0:
         raise ValueError(f"{name} is empty; give at least one sample")
     return samples

@@ -81,21 +81,24 @@ def check_number(
     kind, words = (Integral, "a whole number") if whole else (Real, "a number")
     span = _span(low, high, above, below)
     if isinstance(value, bool | np.bool_) or not isinstance(value, kind):
+        span = f", {span.removeprefix('a number ')}" if span else ""
         raise TypeError(f"{name} is {described(value)}; give {words}{span}")
     number = int(value) if whole else float(value)
     is_inside = low <= number <= high and (above is None or number > above)
     if not math.isfinite(number) or not is_inside or not (below is None or number < below):
-        raise ValueError(f"{name} is {value}; give {words}{span}")
+        raise ValueError(f"{name} is {value}; give {span or 'a finite number'}")
     return int(value) if isinstance(value, Integral) else number
 
 
 def _span(low, high, above, below) -> str:
     """Say a range in words."""
-    parts = [f"above {above:g}"] if above is not None else []
-    parts += [f"{low:g} or more"] if low > -math.inf else []
-    parts += [f"below {below:g}"] if below is not None else []
-    parts += [f"{high:g} or less"] if high < math.inf else []
-    return (" of " if parts and parts[0][0].isdigit() else " ") * bool(parts) + " and ".join(parts)
+    if above is not None:
+        return f"a number above {above:g}" + (f", at most {high:g}" if high < math.inf else "")
+    if low == -math.inf:
+        return ""
+    if below is not None:
+        return f"{low:g} to below {below:g}"
+    return f"{low:g} to {high:g}" if high < math.inf else f"{low:g} or more"
 
 
 def check_choice(name: str, value: Any, allowed: Iterable) -> Any:
