@@ -15,10 +15,10 @@ from course_utils.data.tasks import Task
 from course_utils.environment.arguments import (
     as_images,
     as_rows,
-    as_tensor,
     check_module,
     described,
 )
+from course_utils.environment.door import checked
 from course_utils.environment.machine import device, progress_bar
 from course_utils.features.keys import cached_answer
 from course_utils.models.classifier import Backbone
@@ -27,6 +27,7 @@ from course_utils.models.surgery import folded, stages
 from course_utils.models.text import TextBackbone
 
 
+@checked
 def extract_features(
     backbone: Backbone, images: Tensor, *, layer: str | None = None, use_cache: bool = True
 ) -> Tensor:
@@ -67,6 +68,7 @@ def extract_features(
     return cached_answer("features", backbone, (layer, images), compute, use_cache=use_cache)
 
 
+@checked
 def stage_features(
     backbone: Backbone, images: Tensor, *, use_cache: bool = True
 ) -> dict[str, Tensor]:
@@ -176,6 +178,7 @@ def _compute_texts(backbone: TextBackbone, tokens: Tensor) -> Tensor:
     return features
 
 
+@checked
 def feature_task(task: Task, table: Tensor) -> Task:
     """Return the task with features instead of images: a frozen backbone leaves only the head.
 
@@ -197,9 +200,7 @@ def feature_task(task: Task, table: Tensor) -> Task:
         If the table has no finite numbers or no row for a sample of the task, or the features of
         the training samples are all the same.
     """
-    if not isinstance(task, Task):
-        raise TypeError(f"task is {described(task)}; give a Task, whose samples know their rows")
-    table = as_rows("table", as_tensor("table", table).float().cpu(), ndim=2)
+    table = as_rows("table", table.detach().float().cpu(), ndim=2)  # too large for float: refused
     rows = {name: rows_of(table, part) for name, part in task.parts.items()}
     mean = (train_features := rows["train"]).mean(0)
     scale = (train_features - mean).std()

@@ -13,6 +13,7 @@ from torch import Tensor
 from course_utils.data.augmentation import flipped_views, one_view_each
 from course_utils.data.samples import Samples
 from course_utils.environment.arguments import as_images, as_rows, check_module, described
+from course_utils.environment.door import checked
 from course_utils.environment.machine import device, progress_bar
 from course_utils.features.extraction import rows_of
 from course_utils.features.keys import cached_answer
@@ -63,6 +64,7 @@ class CachedPrefix:
     torch.Size([3, 4, 16, 14, 14])
     """
 
+    @checked
     def __init__(
         self,
         model: Classifier,
@@ -75,6 +77,7 @@ class CachedPrefix:
         self.rest = ViewsClassifier(rest.backbone, rest.head)
         self.views = views
 
+    @checked
     def activations(self, images: Tensor, *, use_cache: bool = True) -> Tensor:
         """Compute the activations of all views, once, and keep them in the cache directory.
 
@@ -131,6 +134,7 @@ class CachedPrefix:
                 first += len(part)
         return table
 
+    @checked
     def samples(self, samples: Samples, table: Tensor | None = None) -> Samples:
         """Return samples with activations instead of images.
 
@@ -144,7 +148,7 @@ class CachedPrefix:
         """
         if table is None:
             return samples.with_inputs(self.activations(samples.inputs))
-        return samples.with_inputs(rows_of(as_rows("table", table, ndim=5), samples))
+        return samples.with_inputs(rows_of(as_rows("table", table.detach(), ndim=5), samples))
 
 
 def _fits_half(activations: Tensor) -> bool:

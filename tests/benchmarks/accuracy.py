@@ -6,7 +6,7 @@ published measure asks for.
 """
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import frozen
 import torch
