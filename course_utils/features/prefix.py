@@ -111,7 +111,8 @@ class CachedPrefix:
     def _views_of(self, images: Tensor) -> list[Tensor]:
         views = self.views(images)
         is_list = isinstance(views, list | tuple) and all(isinstance(v, Tensor) for v in views)
-        if not is_list or {(len(v), v.shape) for v in views} != {(len(images), views[0].shape)}:
+        shapes = {tuple(view.shape) for view in views} if is_list else set()
+        if len(shapes) != 1 or next(iter(shapes))[:1] != (len(images),):
             raise ValueError(
                 f"views gives {described(views)}; give a function that returns a list of tensors "
                 "of one shape, each with all images"

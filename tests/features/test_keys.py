@@ -11,7 +11,8 @@ import pytest
 import torch
 from text_toys import SENTENCES, tiny_bert, tiny_gpt_backbone
 from torch import nn
-from torch.nn.utils import parametrizations, spectral_norm
+from torch.nn.utils import spectral_norm
+from torch.nn.utils.parametrize import register_parametrization
 from toys import one_thread  # noqa: F401, a fixture
 
 from course_utils.features import extraction
@@ -95,16 +96,17 @@ CHANGES = {
         b.body, "forward", MethodType(lambda self, x: self.layer(x.flatten(1)), b.body)
     ),
     "another class": to_other_class,
-    "a parametrization": lambda b: (
-        parametrizations.weight_norm(b.body.layer).weight_g.data.mul_(2)
-        if hasattr(b.body.layer, "weight_g")
-        else b.body.layer.parametrizations.weight.original0.data.mul_(2)
-    ),
+    "a parametrization": lambda b: register_parametrization(b.body.layer, "weight", Doubled()),
     "an old spectral norm": lambda b: spectral_norm(b.body.layer),
-    "double precision": lambda b: setattr(b.body, "layer", Rounded(b.body.layer)),
+    "a layer around a layer": lambda b: setattr(b.body, "layer", Rounded(b.body.layer)),
     "reduced precision": autocast_is_a_state_of_torch,
     "a global of a function": lambda b: globals().__setitem__("SCALE", 5.0),
 }
+
+
+class Doubled(nn.Module):
+    def forward(self, weight):
+        return 2 * weight
 
 
 class Rounded(nn.Module):
@@ -210,13 +212,11 @@ class TestTheSameAnswer:
         assert model_fingerprint(backbone) == key
 
     def test_another_process_finds_the_same_key(self):
-        code = f"""
-import sys, torch
-sys.path.insert(0, {str(Path(__file__).parent)!r}); sys.path.insert(0, {str(Path(__file__).parents[1])!r})
-from test_keys import make_backbone
-from course_utils.features.keys import model_fingerprint
-print(model_fingerprint((make_backbone(), {{"a", "b"}}, len)))
-"""
+        places = [str(folder) for folder in list(Path(__file__).parents)[:2]]
+        code = (
+            f"import sys; sys.path += {places}; from test_keys import *; "
+            "print(model_fingerprint((make_backbone(), {'a', 'b'}, len)))"
+        )
         found = [subprocess.check_output([sys.executable, "-c", code], text=True) for _ in range(2)]
         assert found[0] == found[1] != "None\n"
 
