@@ -5,7 +5,6 @@ All are fractions from 0 to 1. Letters in shapes: N samples, K classes.
 
 from functools import cached_property
 
-import torch
 from torch import Tensor
 
 from course_utils.environment.arguments import as_labels, as_rows, as_weights
@@ -50,7 +49,7 @@ class Metrics:
 
     @cached_property
     def balanced_accuracy(self) -> float:
-        """Mean over the classes of the share that is found: 1/K for a guess, whatever the shares."""
+        """Mean over the classes of the share that is found: 1/K for a guess."""
         from sklearn.metrics import recall_score  # slow to import
 
         classes = self._labels.unique()
