@@ -12,6 +12,8 @@ from matplotlib.patches import Circle, Polygon
 from torch import Tensor
 
 from course_utils.data.gallery import SIZE_OF_TEXT
+from course_utils.environment.arguments import check_choice, check_number
+from course_utils.environment.door import checked
 from course_utils.plotting.curves import COLOURS, look
 
 GRID = 120  # points along each side: the contours look smooth
@@ -21,6 +23,7 @@ GRID = 120  # points along each side: the contours look smooth
 LEVELS = (0.005, 0.02, 0.05, 0.1, 0.2, 0.35, 0.55, 0.8)
 
 
+@checked
 def draw_contours(
     loss: Callable[[Tensor], Tensor],
     ax: Axes,
@@ -73,6 +76,7 @@ def draw_contours(
     return ax
 
 
+@checked
 def draw_ball(norm: str, centre: Tensor, radius: float, ax: Axes) -> Axes:
     """Draw the weights that lie as far from a centre as ``radius``.
 
@@ -89,21 +93,22 @@ def draw_ball(norm: str, centre: Tensor, radius: float, ax: Axes) -> Axes:
 
     Raises
     ------
-    ValueError
-        If the norm is unknown.
+    TypeError, ValueError
+        If the norm is unknown, the centre is no point, or the radius is negative.
     """
-    x, y = centre.tolist()
+    check_choice("norm", norm, ("L1", "L2"))
+    check_number("radius", radius, low=0)
+    x, y = _place("centre", centre)
     style = {"facecolor": COLOURS[0], "alpha": 0.2, "edgecolor": COLOURS[0], "linewidth": 1.5}
     if norm == "L2":
         ax.add_patch(Circle((x, y), radius, **style))
-    elif norm == "L1":
+    else:
         corners = [(x + radius, y), (x, y + radius), (x - radius, y), (x, y - radius)]
         ax.add_patch(Polygon(corners, **style))
-    else:
-        raise ValueError(f"norm is {norm!r}; give 'L1' or 'L2'")
     return ax
 
 
+@checked
 def draw_path(
     points: Tensor, ax: Axes, *, label: str, number: int = 0, texts: Sequence[str] = ()
 ) -> Axes:
@@ -124,11 +129,13 @@ def draw_path(
 
     Raises
     ------
-    ValueError
-        If there is not one text for each point.
+    TypeError, ValueError
+        If these are no points, or there is not one text for each.
     """
     if texts and len(texts) != len(points):
         raise ValueError(f"texts has {len(texts)} entries for {len(points)} points; give one each")
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ValueError(f"points has shape {tuple(points.shape)}; give weights (M, 2)")
     x, y = points.T.tolist()
     ax.plot(x, y, label=label, markersize=4, linewidth=1.2, **look(number))
     for place in zip(texts, x, y, strict=False):
@@ -137,6 +144,7 @@ def draw_path(
     return ax
 
 
+@checked
 def draw_point(
     point: Tensor, ax: Axes, *, text: str, marker: str = "*", below: bool = False
 ) -> Axes:
@@ -155,10 +163,17 @@ def draw_point(
     below : bool
         Write the text below the mark, not above it.
     """
-    x, y = point.tolist()
+    x, y = _place("point", point)
     ax.plot(x, y, marker, color="black", markersize=10)
     _write(text, x, y, ax, offset=(8, -14 if below else 4))
     return ax
+
+
+def _place(name: str, point: Tensor) -> tuple[float, float]:
+    """Return the two coordinates of a point."""
+    if point.shape != (2,):
+        raise ValueError(f"{name} has shape {tuple(point.shape)}; give two weights, shape (2,)")
+    return tuple(point.tolist())
 
 
 def _write(text: str, x: float, y: float, ax: Axes, *, offset: tuple[int, int]) -> None:

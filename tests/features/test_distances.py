@@ -327,7 +327,7 @@ class TestWhatIsRefused:
 
     @distances
     def test_arrays_and_lists_mean_the_same(self, distance):
-        source, target = domain(5), domain(6, seed=1)
+        source, target = domain(5).float(), domain(6, seed=1).float()
         expected = distance(source, target)
         for convert in (torch.Tensor.numpy, torch.Tensor.tolist):
             torch.testing.assert_close(distance(convert(source), convert(target)), expected)
