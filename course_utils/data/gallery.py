@@ -54,6 +54,8 @@ def draw_classes(
             "a gallery needs (N, C, H, W) with C = 1 or 3, and per_class of 1 or more"
         )
     check_grey("images", images)
+    if not classes:
+        raise ValueError("classes is empty; give the name of each class")
     if labels.shape != images.shape[:1]:
         raise ValueError(
             f"labels has shape {tuple(labels.shape)} for {len(images)} images; give one for each"

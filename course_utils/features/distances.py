@@ -151,8 +151,8 @@ def check_features(
     """
     pair = []
     for name, features in (("source", source), ("target", target)):
-        is_tensor = isinstance(features, Tensor)
-        rows = features if is_tensor else as_tensor(name, features, finite=False)
+        learns = isinstance(features, Tensor) and features.requires_grad
+        rows = features if learns else as_tensor(name, features, finite=False)
         if not rows.is_floating_point():
             raise TypeError(f"{name} is {rows.dtype}; give floating-point features")
         if finite and rows.numel():

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from course_utils.data.samples import Samples
 from course_utils.data.tasks import Task
@@ -60,7 +60,7 @@ def extract_features(
         once for each image, or gives numbers that are not finite.
     """
     check_module("backbone", backbone, "body", "preprocessing")
-    images = as_images("images", images)
+    images = images_for(backbone, images)
     modules = dict(backbone.named_modules())
     if layer is not None and layer not in modules:
         raise ValueError(f"layer is {layer!r}; give one of {', '.join(filter(None, modules))}")
@@ -105,7 +105,7 @@ def stage_features(
     {'stage1': (2, 16), 'stage2': (2, 32), 'last': (2, 64)}
     """
     check_module("backbone", backbone, "body", "preprocessing")
-    images = as_images("images", images)
+    images = images_for(backbone, images)
     parts = {name: folded(part).to(device()) for name, part in stages(backbone).items()}
     compute = partial(_compute_stages, backbone, parts, images)
     widths = [part.shape[1] for part in _run_stages(backbone, parts, images[:1])]
@@ -211,6 +211,19 @@ def feature_task(task: Task, table: Tensor) -> Task:
         )
     made = {n: part.with_inputs((rows[n] - mean) / scale) for n, part in task.parts.items()}
     return replace(task, **made)
+
+
+def images_for(module: nn.Module, images: Tensor) -> Tensor:
+    """Return images from 0 to 1 in the precision of a module's weights.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no image (N, C, H, W) with values from 0 to 1.
+    """
+    images = as_images("images", images)
+    weight = next((w for w in module.parameters() if w.is_floating_point()), None)
+    return images if weight is None else images.to(weight.dtype)
 
 
 def rows_of(table: Tensor, samples: Samples) -> Tensor:

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from course_utils.data.augmentation import flipped_views, one_view_each
 from course_utils.data.samples import Samples
-from course_utils.environment.arguments import as_images, as_rows, check_module, described
+from course_utils.environment.arguments import as_rows, check_module, described
 from course_utils.environment.door import checked
 from course_utils.environment.machine import device, progress_bar
-from course_utils.features.extraction import rows_of
+from course_utils.features.extraction import images_for, rows_of
 from course_utils.features.keys import cached_answer
 from course_utils.models.classifier import Classifier
 from course_utils.models.inference import forward_batches
@@ -101,7 +101,7 @@ class CachedPrefix:
             If there is no image from 0 to 1, the views do not fit together, or an activation is
             not finite.
         """
-        images = as_images("images", images)
+        images = images_for(self.beginning, images)
         # code can depend on what no key sees: what views make of an image is in the key as well
         shown = torch.stack(self._views_of(images[:1]))
         model, asked = (self.beginning, self.views), (shown, images)

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.markers import MarkerStyle
 from matplotlib.patches import Circle, Polygon
 from torch import Tensor
 
 from course_utils.data.gallery import SIZE_OF_TEXT
-from course_utils.environment.arguments import check_choice, check_number
+from course_utils.environment.arguments import check_choice, check_number, described
 from course_utils.environment.door import checked
 from course_utils.plotting.curves import COLOURS, look
 
@@ -47,10 +48,12 @@ def draw_contours(
 
     Raises
     ------
-    ValueError
-        If ``loss`` does not give one finite number for each point, or the same for all.
+    TypeError, ValueError
+        If an end is no number, or ``loss`` does not give one finite number for each point, or the same for all.
     """
-    points = torch.cartesian_prod(torch.linspace(*first, GRID), torch.linspace(*second, GRID))
+    ends = (_ends("first", first), _ends("second", second))
+    points = torch.cartesian_prod(*(torch.linspace(*pair, GRID) for pair in ends))
+    dark = None if through is None else torch.tensor([_place("through", through)])
     heights = loss(points).detach()
     if heights.shape != points.shape[:1]:
         raise ValueError(
@@ -66,8 +69,8 @@ def draw_contours(
     lowest, highest = heights.min(), heights.max()
     levels = lowest + np.array(LEVELS) * (highest - lowest)
     ax.contour(columns, rows, heights, levels=levels, colors="0.65", linewidths=0.9)
-    if through is not None:
-        own = [loss(through[None].to(points)).item()]
+    if dark is not None:
+        own = [loss(dark).item()]
         ax.contour(columns, rows, heights, levels=own, colors="black", linewidths=1.5)
     ax.set_aspect("equal")
     ax.set_xlabel("first weight", fontsize=SIZE_OF_TEXT)
@@ -162,11 +165,28 @@ def draw_point(
         Shape of the mark, as in matplotlib.
     below : bool
         Write the text below the mark, not above it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If this is no point, or matplotlib has no such mark.
     """
     x, y = _place("point", point)
-    ax.plot(x, y, marker, color="black", markersize=10)
+    try:
+        MarkerStyle(marker)
+    except ValueError:
+        raise ValueError(f"marker is {marker!r}; give one of matplotlib, such as '*'") from None
+    ax.plot(x, y, marker=marker, color="black", markersize=10)
     _write(text, x, y, ax, offset=(8, -14 if below else 4))
     return ax
+
+
+def _ends(name: str, pair: Sequence[float]) -> tuple[float, float]:
+    """Return the smallest and the largest value of a weight."""
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        raise TypeError(f"{name} is {described(pair)}; give the smallest and the largest value")
+    low = check_number(name, pair[0])
+    return low, check_number(name, pair[1], above=low)
 
 
 def _place(name: str, point: Tensor) -> tuple[float, float]:

@@ -316,7 +316,7 @@ class TestWhatIsRefused:
             (np.zeros((4, 3), int), "torch.int64"),
             ("text", "a text"),
             (torch.zeros(4, 3).long(), "torch.int64"),
-            (torch.zeros(4, 3).bool(), "torch.bool"),
+            (torch.zeros(4, 3).bool(), "torch.int64"),
             (None, "None"),
         ],
     )

@@ -142,7 +142,13 @@ class TestExtractFeatures:
     def test_arrays_lists_and_graphs_mean_the_same_as_tensors(self, backbone, images):
         few = images[:3]
         expected = extract_features(backbone, few)
-        for given in (few.numpy(), few.numpy().astype(float), few.tolist(), few.requires_grad_()):
+        for given in (
+            few.numpy(),
+            few.double(),
+            few.numpy().astype(float),
+            few.tolist(),
+            few.requires_grad_(),
+        ):
             found = extract_features(backbone, given, use_cache=False)
             torch.testing.assert_close(found, expected)
             assert not found.requires_grad
