@@ -6,15 +6,25 @@ Letters in shapes: N images, V views of each, C channels, H and W height and wid
 import torch
 from torch import Tensor
 
+from course_utils.environment.arguments import as_rows
+
 
 def flipped_views(images: Tensor) -> list[Tensor]:
     """Return images (N, C, H, W) as they are, mirrored, upside down, and both.
+
+    The first view is the images themselves, no copy.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If these are no images (N, C, H, W).
 
     Examples
     --------
     >>> [view.flatten().tolist() for view in flipped_views(torch.tensor([[[[1, 2], [3, 4]]]]))]
     [[1, 2, 3, 4], [2, 1, 4, 3], [3, 4, 1, 2], [4, 3, 2, 1]]
     """
+    images = as_rows("images", images, ndim=4)
     return [images, images.flip(3), images.flip(2), images.flip(2, 3)]
 
 
@@ -22,12 +32,12 @@ def eight_views(images: Tensor) -> list[Tensor]:
     """Return square images in all eight ways in which a square can be laid down.
 
     The four of `flipped_views`, and the same with rows and columns exchanged. Nothing is lost or
-    filled in, as it would be with other turns.
+    filled in, as it would be with other turns. The last four share the memory of the first four.
 
     Raises
     ------
-    ValueError
-        If the images are not square.
+    TypeError, ValueError
+        If these are no square images (N, C, H, H).
 
     Examples
     --------
@@ -35,6 +45,7 @@ def eight_views(images: Tensor) -> list[Tensor]:
     >>> [view.flatten().tolist() for view in views[4:]]
     [[1, 3, 2, 4], [2, 4, 1, 3], [3, 1, 4, 2], [4, 2, 3, 1]]
     """
+    images = as_rows("images", images, ndim=4)
     if images.shape[2] != images.shape[3]:
         raise ValueError(
             f"images has shape {tuple(images.shape)}; give square ones (N, C, H, H), or use "

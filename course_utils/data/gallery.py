@@ -9,9 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from course_utils.environment.arguments import check_grey
+from course_utils.environment.door import checked
+
 SIZE_OF_TEXT = 11  # points
 
 
+@checked
 def draw_classes(
     images: Tensor,
     labels: Tensor,
@@ -40,13 +44,21 @@ def draw_classes(
 
     Raises
     ------
-    ValueError
-        If the inputs are no images with one or three channels, or ``per_class`` is below 1.
+    TypeError, ValueError
+        If the inputs are no images from 0 to 1 with one or three channels, there is not one label
+        for each, or ``per_class`` is below 1.
     """
     if images.ndim != 4 or images.shape[1] not in (1, 3) or per_class < 1:
         raise ValueError(
             f"images has shape {tuple(images.shape)} and per_class is {per_class}; "
             "a gallery needs (N, C, H, W) with C = 1 or 3, and per_class of 1 or more"
+        )
+    check_grey("images", images)
+    if not classes:
+        raise ValueError("classes is empty; give the name of each class")
+    if labels.shape != images.shape[:1]:
+        raise ValueError(
+            f"labels has shape {tuple(labels.shape)} for {len(images)} images; give one for each"
         )
     height, width = images.shape[2:]
     gap = max(1, height // 16)

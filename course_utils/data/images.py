@@ -17,6 +17,8 @@ from torch import Tensor
 from course_utils.data.samples import Samples
 from course_utils.data.splits import split_parts
 from course_utils.data.tasks import Task
+from course_utils.environment.arguments import as_column, as_tensor, check_choice, check_number
+from course_utils.environment.door import checked
 from course_utils.environment.packages import package_path
 
 CELLS_PER_BLOCK = 60  # files of one module lie side by side, a common module has 60 cells
@@ -25,14 +27,26 @@ CELLS_PER_BLOCK = 60  # files of one module lie side by side, a common module ha
 GREY = "grey value 0 (black) to 1 (white)"
 
 
+@checked
 def load_mnist(split_seed: int = 0) -> Task:
     """Load 5,000 handwritten digits of MNIST, 500 of each, 28 x 28 pixels.
+
+    Parameters
+    ----------
+    split_seed : int
+        0 or more; another seed gives another split.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the seed is no whole number from 0 on.
 
     Examples
     --------
     >>> load_mnist().train
     Samples(3000 inputs of 1 x 28 x 28, labels {0: 300, 1: 300, ..., 9: 300})
     """
+    check_number("split_seed", split_seed, low=0, whole=True)
     table = _mnist_table()
     pixels, labels = table[:, :-1].float(), table[:, -1].long()
     images = pixels.reshape(-1, 1, 28, 28) / 255
@@ -53,6 +67,7 @@ def _mnist_table() -> Tensor:
         return torch.from_numpy(np.loadtxt(file, delimiter=",", dtype=np.uint8))
 
 
+@checked
 def load_digits(size: int = 8, margin: int = 0, split_seed: int = 0) -> Task:
     """Load 1,797 handwritten digits of the UCI collection, drawn on 8 x 8 pixels.
 
@@ -68,11 +83,13 @@ def load_digits(size: int = 8, margin: int = 0, split_seed: int = 0) -> Task:
 
     Raises
     ------
-    ValueError
-        If the margin is negative or leaves no room for the digit.
+    TypeError, ValueError
+        If a number is not whole, the seed or the margin is negative, or the margin leaves no room
+        for the digit.
     """
     from sklearn.datasets import load_digits as load_uci_digits  # slow to import
 
+    check_number("split_seed", split_seed, low=0, whole=True)
     if margin < 0 or size <= 2 * margin:
         raise ValueError(
             f"size is {size} and margin is {margin}; "
@@ -92,6 +109,7 @@ def load_digits(size: int = 8, margin: int = 0, split_seed: int = 0) -> Task:
     )
 
 
+@checked
 def load_solar_cells(
     kind: str | None = None,
     *,
@@ -125,18 +143,19 @@ def load_solar_cells(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If an argument is not one of the allowed values, or ``question='kind'`` is asked about
         cells of one kind only.
     """
-    _check_choice("kind", kind, (None, "mono", "poly"))
-    _check_choice("question", question, ("defective", "kind"))
-    _check_choice("split", split, ("random", "blocks"))
+    check_number("split_seed", split_seed, low=0, whole=True)
+    check_choice("kind", kind, (None, "mono", "poly"))
+    check_choice("question", question, ("defective", "kind"))
+    check_choice("split", split, ("random", "blocks"))
     if question == "kind" and kind is not None:
         raise ValueError(
             f"kind is {kind!r} and question is 'kind'; ask it of both kinds, with kind=None"
         )
-    images, probability, is_poly = _solar_cells(size)
+    images, probability, is_poly = _solar_cells(_checked_size(size))
     levels = (probability * 3).round().long()  # 0, 1, 2, 3
     if split == "random":
         parts = split_parts(is_poly.long() * 4 + levels, split_seed)
@@ -159,25 +178,48 @@ def load_solar_cells(
     )
 
 
+@checked(skip=["rows"])
 def solar_cell_images(size: int = 128, *, rows: Tensor | None = None) -> Tensor:
     """Return the images of all 2,624 cells in the order of the data set: (2624, 1, size, size).
 
-    Compute features for these once; each task of `load_solar_cells` then finds its rows. With
-    ``rows``, an int64 tensor, only these images are turned into grey values: large ones need much
-    memory.
+    Compute features for these once; each task of `load_solar_cells` then finds its rows.
+
+    Parameters
+    ----------
+    size : int
+        Height and width of the images in pixels, 8 to 300.
+    rows : torch.Tensor of int64, or a list of int, optional
+        Only these images are turned into grey values: large ones need much memory.
+
+    Returns
+    -------
+    torch.Tensor of shape (2624, 1, size, size), or (number of rows, 1, size, size), float32
+        Yours to change: each call makes them anew.
 
     Raises
     ------
-    ValueError
-        If the size is not 8 to 300 pixels.
+    TypeError, ValueError
+        If the size is not 8 to 300 pixels, or a row is not 0 to 2,623.
     """
-    images = _solar_cells(size)[0]
-    return _to_grey(images if rows is None else images[rows])
+    images = _solar_cells(_checked_size(size))[0]
+    if rows is None:
+        return _to_grey(images)
+    is_mask = getattr(rows, "dtype", None) in (torch.bool, np.bool_)
+    rows = as_column("rows", as_tensor("rows", rows))
+    if is_mask or rows.is_floating_point():
+        raise TypeError("rows is no list of positions; give whole numbers: mask.nonzero()[:, 0]")
+    if len(rows) and not 0 <= rows.min() <= rows.max() < len(images):
+        raise ValueError(
+            f"rows goes from {int(rows.min())} to {int(rows.max())}; give 0 to {len(images) - 1}"
+        )
+    return _to_grey(images[rows.long()])
 
 
-def _check_choice(name, value, allowed):
-    if value not in allowed:
-        raise ValueError(f"{name} is {value!r}; give one of {', '.join(map(repr, allowed))}")
+def _checked_size(size: int) -> int:
+    """Return the size of images of solar cells."""
+    if not 8 <= size <= 300:
+        raise ValueError(f"size is {size}; give 8 to 300 pixels")
+    return size
 
 
 def _parts_of(
@@ -218,8 +260,6 @@ def _solar_cells(size: int) -> tuple[Tensor, Tensor, Tensor]:
 
     The images stay whole numbers from 0 to 255, as in the files: a quarter of the memory.
     """
-    if not 8 <= size <= 300:
-        raise ValueError(f"size is {size}; give 8 to 300 pixels")
     folder = package_path("solar_cells")
     lines = (folder / "labels.csv").read_text(encoding="utf-8").split("\n")
     rows = [line.split() for line in lines if line.strip()]

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 
 from course_utils.data.samples import stable_order
+from course_utils.environment.arguments import as_column, check_number
+from course_utils.environment.door import checked
 
 TEST_SHARE = 0.25  # as Deitsch et al. 2019, so that their published numbers compare
 
@@ -18,6 +20,7 @@ def _every(share: float, number: int) -> Tensor:
     return steps.diff() > 0
 
 
+@checked
 def split_parts(strata: Tensor, seed: int = 0) -> dict[str, Tensor]:
     """Split positions into train, validation and test, with equal shares in each stratum.
 
@@ -29,12 +32,17 @@ def split_parts(strata: Tensor, seed: int = 0) -> dict[str, Tensor]:
     strata : torch.Tensor of shape (N,), int64
         Stratum of each position, for example its class.
     seed : int
-        Another seed gives another split.
+        0 or more; another seed gives another split.
 
     Returns
     -------
     dict of str to torch.Tensor of int64
         Sorted positions of ``"train"``, ``"validation"`` and ``"test"``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is not one number for each position, or the seed is no whole number from 0 on.
 
     Examples
     --------
@@ -42,6 +50,8 @@ def split_parts(strata: Tensor, seed: int = 0) -> dict[str, Tensor]:
     >>> {name: len(positions) for name, positions in parts.items()}
     {'train': 60, 'validation': 15, 'test': 25}
     """
+    strata = as_column("strata", strata)
+    check_number("seed", seed, low=0, whole=True)
     order = stable_order(torch.arange(len(strata)), key=f"split {seed}")
     order = order[torch.argsort(strata[order], stable=True)]
     is_test = _every(TEST_SHARE, len(order))

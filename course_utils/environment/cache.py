@@ -4,53 +4,18 @@ A file is written whole or not at all, carries a checksum, is rebuilt when damag
 computed once when two notebooks ask at the same moment.
 """
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
+from course_utils.environment.fingerprints import fingerprint
 from course_utils.environment.machine import cache_directory
-
-
-def fingerprint(*parts: Tensor | str) -> str:
-    """Return the SHA-256 of tensors and texts, with their order, shapes and types.
-
-    Examples
-    --------
-    >>> fingerprint(torch.zeros(2)) == fingerprint(torch.zeros(2, 1))
-    False
-    """
-    digest = hashlib.sha256()
-    for part in parts:
-        if isinstance(part, Tensor):
-            digest.update(f"{part.dtype} {tuple(part.shape)};".encode())
-            values = part.detach().cpu().contiguous().view(-1)
-            digest.update(memoryview(values.view(torch.uint8).numpy()))
-        else:
-            digest.update(f"text {len(part)};{part}".encode())
-    return digest.hexdigest()
-
-
-def weights_fingerprint(module: nn.Module) -> str:
-    """Return the fingerprint of all parameters and buffers of a module, with their names.
-
-    Examples
-    --------
-    >>> first, second = nn.Linear(2, 1), nn.Linear(2, 1)
-    >>> weights_fingerprint(first) == weights_fingerprint(second)
-    False
-    >>> _ = second.load_state_dict(first.state_dict())
-    >>> weights_fingerprint(first) == weights_fingerprint(second)
-    True
-    """
-    return fingerprint(*(part for item in module.state_dict().items() for part in item))
 
 
 def cached_tensor(key: str, compute: Callable[[], Tensor]) -> Tensor:

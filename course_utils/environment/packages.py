@@ -3,6 +3,9 @@
 Nothing is downloaded when a notebook runs. Each entry of ``PACKAGES`` names a file or a folder
 inside an installed package, with its SHA-256, its licence and its origin. The packages
 themselves are never imported: some of them import what the course does not install.
+
+pip's own list of checksums (RECORD) would only say that a file is as it was installed, from
+wherever and in whatever version. The sums here say that it is what the course was written with.
 """
 
 import hashlib
@@ -12,22 +15,10 @@ from pathlib import Path
 
 
 def checksum(path: Path, patterns: tuple[str, ...] = ()) -> str:
-    """Return the SHA-256 of a file, or of the named files of a folder.
+    """Return the SHA-256 of a file, or of the files of a folder that fit glob patterns.
 
     For a folder, the sum runs over the sorted POSIX names, each followed by a zero byte and the
     SHA-256 of its content. Neither times of change nor the order of the disk enter it.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        A file, or a folder if patterns are given.
-    patterns : tuple of str, default=()
-        Glob patterns relative to the folder.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
 
     Examples
     --------
@@ -38,41 +29,21 @@ def checksum(path: Path, patterns: tuple[str, ...] = ()) -> str:
     'ba7816bf8f01cfea'
     """
     if not patterns:
-        return _file_digest(path).hexdigest()
+        return _digest(path).hex()
     total = hashlib.sha256()
     for file in _files(path, patterns):
-        name = file.relative_to(path).as_posix()
-        total.update(name.encode("utf-8") + b"\0" + _file_digest(file).digest())
+        total.update(file.relative_to(path).as_posix().encode("utf-8") + b"\0" + _digest(file))
     return total.hexdigest()
 
 
-def fingerprint(path: Path, patterns: tuple[str, ...] = ()) -> tuple:
-    """Return what changes with the files without reading them: names, sizes, times of change.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        A file, or a folder if patterns are given.
-    patterns : tuple of str, default=()
-        Glob patterns relative to the folder.
-
-    Returns
-    -------
-    tuple of (str, int, int)
-        For each file its path, its size in bytes and its time of change in nanoseconds.
-    """
-    files = _files(path, patterns) if patterns else [path]
-    return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
-
-
-def _file_digest(path):
+def _digest(path: Path) -> bytes:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256")
+        return hashlib.file_digest(file, "sha256").digest()
 
 
-def _files(folder, patterns):
-    files = {file for pattern in patterns for file in folder.glob(pattern)}
-    return sorted(files, key=lambda file: file.relative_to(folder).as_posix())
+def _files(path: Path, patterns: tuple[str, ...]) -> list[Path]:
+    files = {file for pattern in patterns for file in path.glob(pattern)}
+    return sorted(files, key=lambda file: file.relative_to(path).as_posix()) if patterns else [path]
 
 
 class PackageError(Exception):
@@ -194,7 +165,7 @@ PACKAGES: dict[str, Package] = {
 }
 
 
-# Paths found whole in this process, keyed by what would change with the files.
+# What was found whole in this process: a sum, with names, sizes and times of change of the files.
 _VERIFIED: set[tuple] = set()
 
 
@@ -265,11 +236,12 @@ def verify_package(key: str) -> Path:
     return path
 
 
-def _verify(key, path, sha256, patterns=()):
+def _verify(key: str, path: Path, sha256: str, patterns: tuple[str, ...] = ()) -> None:
     cure = "run make setup ARGS=--fresh, which installs everything anew"
     if not path.exists():
         raise PackageError(f"{key}: {path.name} is missing", cure=cure)
-    state = (path, sha256, fingerprint(path, patterns))
+    stats = [(str(file), file.stat()) for file in _files(path, patterns)]
+    state = sha256, *((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
     if state not in _VERIFIED:
         found = checksum(path, patterns)
         if found != sha256:

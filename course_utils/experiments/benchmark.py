@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from course_utils.environment.arguments import check_choice
+
 RESULTS = Path(__file__).with_name("solar_cells.json")
 
 
@@ -37,6 +39,4 @@ def benchmark_results(part: str) -> dict:
             "folder, or run make bench"
         )
     parts = json.loads(RESULTS.read_text(encoding="utf-8"))
-    if part not in parts:
-        raise ValueError(f"part is {part!r}; measured are {', '.join(parts)}")
-    return parts[part]
+    return parts[check_choice("part", part, parts)]

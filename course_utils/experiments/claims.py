@@ -3,7 +3,11 @@
 import json
 import math
 import os
+from numbers import Real
 from pathlib import Path
+from typing import Any
+
+from course_utils.environment.arguments import described
 
 
 class ClaimError(AssertionError):
@@ -31,6 +35,8 @@ def claim(
     ------
     ClaimError
         If the value is outside the band or is not a number.
+    TypeError
+        If the sentence is no text, or a value no number.
     ValueError
         If there is no band, or ``low`` is above ``high``.
 
@@ -39,11 +45,14 @@ def claim(
     >>> claim("Transfer helps.", 0.12, low=0.05)
     Claim holds: Transfer helps. (0.05 or more)
     """
-    if low is None and high is None or (None not in (low, high) and low > high):
+    if not isinstance(sentence, str):
+        raise TypeError(f"sentence is {described(sentence)}; give what the lesson says, a text")
+    value = _number("value", value)
+    ends = {"low": low, "high": high}
+    low, high = (None if end is None else _number(name, end) for name, end in ends.items())
+    is_band = None in (low, high) or low <= high  # with NaN, no
+    if low is None and high is None or not is_band or math.isnan(sum(filter(None, (low, high)))):
         raise ValueError(f"the band is low={low}, high={high}; give low, high, or low <= high")
-    # numpy's and torch's numbers cannot be written to the ledger
-    value = float(value)
-    low, high = (None if end is None else float(end) for end in (low, high))
     place, band = _place(), _band(low, high)
     is_inside = (low is None or value >= low) and (high is None or value <= high)
     _note(place | {"sentence": sentence, "low": low, "high": high, "measured": value})
@@ -51,6 +60,13 @@ def claim(
         where = f"{place['notebook'] or 'no notebook'}, cell {place['cell'] or '-'}"
         raise ClaimError(f"{sentence} Measured {value:.9g}, but the band is {band} ({where}).")
     print(f"Claim holds: {sentence} ({band})")
+
+
+def _number(name: str, value: Any) -> float:
+    """Return a number of any library as Python's own, which can be written to the ledger."""
+    if not isinstance(value, Real) and not (hasattr(value, "item") and math.prod(value.shape) == 1):
+        raise TypeError(f"{name} is {described(value)}; give one number")
+    return float(value)
 
 
 def _band(low: float | None, high: float | None) -> str:

@@ -5,6 +5,8 @@ from typing import NamedTuple
 from torch import nn
 
 from course_utils.data.samples import Samples
+from course_utils.environment.arguments import described
+from course_utils.environment.door import checked
 from course_utils.models.classifier import Classifier
 from course_utils.objectives.base import Objective
 
@@ -41,8 +43,8 @@ class MethodTable:
 
     Raises
     ------
-    ValueError
-        If there is no method.
+    TypeError, ValueError
+        If there is no classifier or no method, or one of them is no `Method`.
 
     Examples
     --------
@@ -54,9 +56,16 @@ class MethodTable:
     no transfer: from random weights; moves: backbone, head; samples: 1; CrossEntropy()
     """
 
+    @checked
     def __init__(self, source_model: Classifier, methods: dict[str, Method]):
         if not methods:
             raise ValueError("methods is empty; give at least one Method by its name")
+        for name, method in methods.items():
+            if not isinstance(name, str) or not isinstance(method, Method):
+                raise TypeError(
+                    f"methods has {described(method)} by the name {name!r}; give each Method by a "
+                    "text"
+                )
         self.source_model = source_model
         self.methods = methods
 

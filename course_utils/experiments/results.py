@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from course_utils.environment.arguments import described
+
 WIDEST_LINE = 110  # letters of a printed table that JupyterLab shows on a laptop without a break
 
 
@@ -39,8 +41,8 @@ def estimate(values: Iterable[float]) -> Estimate:
 
     Raises
     ------
-    ValueError
-        If there are fewer than two values, or one is not finite.
+    TypeError, ValueError
+        If there are fewer than two numbers, or one is not finite.
 
     Examples
     --------
@@ -49,9 +51,10 @@ def estimate(values: Iterable[float]) -> Estimate:
     """
     from scipy.stats import t  # slow to import
 
-    array = np.asarray(list(values), dtype=float)
+    array = _numbers("values", values)
     if len(array) < 2 or not np.isfinite(array).all():
         raise ValueError(f"values is {array.tolist()}; give two or more finite numbers")
+    # not ttest_1samp: where all values agree it warns of digits that nobody misses
     half = t.ppf(0.975, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array))
     mean = array.mean()
     return Estimate(float(mean), float(mean - half), float(mean + half), len(array))
@@ -64,7 +67,7 @@ def paired_difference(first: Iterable[float], second: Iterable[float]) -> Estima
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If the numbers of values differ, are below two, or a value is not finite.
 
     Examples
@@ -72,13 +75,21 @@ def paired_difference(first: Iterable[float], second: Iterable[float]) -> Estima
     >>> print(paired_difference([0.8, 0.9, 0.7], [0.7, 0.8, 0.6]))
     0.100 [0.100, 0.100]
     """
-    first, second = np.asarray(list(first), float), np.asarray(list(second), float)
+    first, second = _numbers("first", first), _numbers("second", second)
     if first.shape != second.shape:
         raise ValueError(
             f"first has {len(first)} values and second {len(second)}; "
             "give one of each for every seed"
         )
     return estimate(first - second)
+
+
+def _numbers(name: str, values: Iterable[float]) -> np.ndarray:
+    """Return numbers of any library as an array of shape (n,), in double precision."""
+    array = np.asarray(list(values) if isinstance(values, Iterable) else values)
+    if array.ndim != 1 or array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} is {described(values)}; give a list with one number for each seed")
+    return array.astype(float)
 
 
 class Results:
@@ -89,6 +100,11 @@ class Results:
     rows : list of dict
         One dict per seed, from ``(arm, size)`` to a number; all with the same keys.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no dict, keys differ or are no pairs, or a value is no number.
+
     Examples
     --------
     >>> results = Results([{("scratch", 5): 0.5}, {("scratch", 5): 0.7}])
@@ -97,8 +113,16 @@ class Results:
     """
 
     def __init__(self, rows: list[dict[tuple[Hashable, int], float]]):
-        if not rows or any(row.keys() != rows[0].keys() for row in rows):
+        if not isinstance(rows, list | tuple) or not all(isinstance(row, dict) for row in rows):
+            raise TypeError(f"rows is {described(rows)}; give a list with one dict for each seed")
+        if not rows or not rows[0] or any(row.keys() != rows[0].keys() for row in rows):
             raise ValueError("rows must have at least one dict, and all dicts the same keys")
+        for row in rows:
+            for key, value in row.items():
+                if not isinstance(key, tuple) or len(key) != 2:
+                    raise TypeError(f"rows has the key {key!r}; give pairs (arm, size)")
+                if np.ndim(value) or np.asarray(value).dtype.kind not in "biuf":
+                    raise TypeError(f"rows has {described(value)} at {key!r}; give one number")
         self.rows = rows
 
     @property

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from course_utils.environment.arguments import as_rows, as_tensor, described
+
 # DAN's public code and many after it take five Gaussians, each twice as wide as the one before
 WIDTHS = tuple(2.0**k for k in range(-2, 3))
 
@@ -62,7 +64,7 @@ def mmd_squared(
     >>> mmd_squared(source, target, bandwidths=[1.0])  # 1 + 1 - 2 / e
     tensor(1.2642)
     """
-    check_features(source, target, fewest=1)
+    source, target = check_features(source, target, fewest=1)
     rows = torch.cat([source, target])
     rows = rows - rows.mean(0)  # distances stay; large means would cost digits
     norms = rows.square().sum(1)
@@ -85,9 +87,9 @@ def checked_bandwidths(bandwidths: Sequence[float]) -> tuple[float, ...]:
     """
     try:
         widths = tuple(float(width) for width in bandwidths)
-    except TypeError:
+    except (TypeError, ValueError):
         raise TypeError(
-            f"bandwidths is {bandwidths!r}; give a sequence of numbers, such as [1.0, 4.0]"
+            f"bandwidths is {described(bandwidths)}; give a sequence of numbers, such as [1.0, 4.0]"
         ) from None
     if not widths or not all(0 < width < math.inf for width in widths):
         raise ValueError(f"bandwidths is {list(widths)}; give one or more finite numbers above 0")
@@ -130,23 +132,33 @@ def coral_distance(source: Tensor, target: Tensor) -> Tensor:
     >>> coral_distance(source, target)  # (2 - 8)^2 / 4
     tensor(9.)
     """
-    check_features(source, target, fewest=2)
+    source, target = check_features(source, target, fewest=2)
     difference = covariance(source) - covariance(target)
     return difference.square().sum() / (4 * source.shape[1] ** 2)
 
 
-def check_features(source: Tensor, target: Tensor, *, fewest: int) -> None:
-    """Raise if source and target are no features (N, D) with one D and `fewest` rows or more.
+def check_features(
+    source: Tensor, target: Tensor, *, fewest: int, finite: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Return source and target as features (N, D) with one D and `fewest` rows or more.
+
+    Tensors come back as they are, with their graph; arrays and lists as tensors.
 
     Raises
     ------
     TypeError, ValueError
         Names what was found, and what is needed.
     """
+    pair = []
     for name, features in (("source", source), ("target", target)):
-        if not (isinstance(features, Tensor) and features.is_floating_point()):
-            found = features.dtype if isinstance(features, Tensor) else type(features).__name__
-            raise TypeError(f"{name} is {found}; give a tensor of floating-point features")
+        learns = isinstance(features, Tensor) and features.requires_grad
+        rows = features if learns else as_tensor(name, features, finite=False)
+        if not rows.is_floating_point():
+            raise TypeError(f"{name} is {rows.dtype}; give floating-point features")
+        if finite and rows.numel():
+            as_rows(name, rows)
+        pair.append(rows)
+    source, target = pair
     shapes = tuple(source.shape), tuple(target.shape)
     if any(len(shape) != 2 for shape in shapes) or shapes[0][1] != shapes[1][1]:
         raise ValueError(
@@ -157,6 +169,7 @@ def check_features(source: Tensor, target: Tensor, *, fewest: int) -> None:
         raise ValueError(
             f"source has {len(source)} rows and target {len(target)}; give {fewest} or more of each"
         )
+    return source, target
 
 
 def covariance(features: Tensor) -> Tensor:

@@ -4,34 +4,45 @@ Letters in shapes: N samples, D features.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from course_utils.data.samples import Samples
 from course_utils.data.tasks import Task
-from course_utils.environment.cache import cached_tensor, fingerprint, weights_fingerprint
+from course_utils.environment.arguments import (
+    as_images,
+    as_rows,
+    check_module,
+    described,
+)
+from course_utils.environment.door import checked
 from course_utils.environment.machine import device, progress_bar
+from course_utils.features.keys import cached_answer
 from course_utils.models.classifier import Backbone
 from course_utils.models.inference import answering, bucket_by_length, forward_batches
 from course_utils.models.surgery import folded, stages
 from course_utils.models.text import TextBackbone
 
 
+@checked
 def extract_features(
     backbone: Backbone, images: Tensor, *, layer: str | None = None, use_cache: bool = True
 ) -> Tensor:
     """Compute the features of images with a frozen backbone, once.
 
-    The result is kept in the cache directory under a key made of the architecture, all weights,
-    the preprocessing, the layer and the images; a change in one of them gives another key.
+    The result is kept in the cache directory under a key made of the backbone with everything in
+    it (see `course_utils.features.keys`), the layer and the images; a change in one of them gives
+    another key. Where that cannot be told, nothing is stored.
 
     Parameters
     ----------
     backbone : Backbone
         Used in evaluation mode without gradients; its own mode is restored.
-    images : torch.Tensor of shape (N, C, H, W), float32
-        Grey values or colours from 0 to 1.
+    images : torch.Tensor of shape (N, C, H, W), float
+        Grey values or colours from 0 to 1; whole numbers from 0 to 255 are refused.
     layer : str, optional
         Name of a module inside the backbone, such as ``"body.blocks.2"``. Its output is averaged
         over height and width. Default: the output of the backbone.
@@ -44,23 +55,20 @@ def extract_features(
 
     Raises
     ------
-    ValueError
-        If there is no image, no such layer, or the layer does not run once for each image.
+    TypeError, ValueError
+        If there is no backbone, no image from 0 to 1, or no such layer; if the layer does not run
+        once for each image, or gives numbers that are not finite.
     """
+    check_module("backbone", backbone, "body", "preprocessing")
+    images = images_for(backbone, images)
     modules = dict(backbone.named_modules())
     if layer is not None and layer not in modules:
         raise ValueError(f"layer is {layer!r}; give one of {', '.join(filter(None, modules))}")
-    if len(images) == 0:
-        raise ValueError("images is empty; give at least one image")
     compute = partial(_compute, backbone, images, layer)
-    if not use_cache:
-        return compute()
-    # the body's text has what is no weight: activations, strides, pooling
-    network = f"{backbone.body} {backbone.preprocessing}"
-    key = fingerprint(network, weights_fingerprint(backbone), str(layer), images)
-    return cached_tensor(f"features-{key}", compute)
+    return cached_answer("features", backbone, (layer, images), compute, use_cache=use_cache)
 
 
+@checked
 def stage_features(
     backbone: Backbone, images: Tensor, *, use_cache: bool = True
 ) -> dict[str, Tensor]:
@@ -73,8 +81,8 @@ def stage_features(
     ----------
     backbone : Backbone
         Used in evaluation mode without gradients; it stays as it is.
-    images : torch.Tensor of shape (N, C, H, W), float32
-        Grey values or colours from 0 to 1.
+    images : torch.Tensor of shape (N, C, H, W), float
+        Grey values or colours from 0 to 1; whole numbers from 0 to 255 are refused.
     use_cache : bool
         False computes anew and stores nothing.
 
@@ -85,8 +93,9 @@ def stage_features(
 
     Raises
     ------
-    ValueError
-        If there is no image, or the stages of the architecture are unknown.
+    TypeError, ValueError
+        If there is no backbone, no image from 0 to 1, a stage gives numbers that are not finite,
+        or the stages of the architecture are unknown.
 
     Examples
     --------
@@ -95,18 +104,14 @@ def stage_features(
     >>> {name: tuple(features.shape) for name, features in found.items()}
     {'stage1': (2, 16), 'stage2': (2, 32), 'last': (2, 64)}
     """
-    if len(images) == 0:
-        raise ValueError("images is empty; give at least one image")
+    check_module("backbone", backbone, "body", "preprocessing")
+    images = images_for(backbone, images)
     parts = {name: folded(part).to(device()) for name, part in stages(backbone).items()}
     compute = partial(_compute_stages, backbone, parts, images)
     widths = [part.shape[1] for part in _run_stages(backbone, parts, images[:1])]
-    if use_cache:
-        network = f"{backbone.body} {backbone.preprocessing}"
-        key = fingerprint(network, weights_fingerprint(backbone), images)
-        table = cached_tensor(f"stages-{key}", compute)
-    else:
-        table = compute()
-    return dict(zip(parts, table.split(widths, dim=1), strict=True))
+    table = cached_answer("stages", backbone, images, compute, use_cache=use_cache)
+    # copies: the stages are no longer one piece of memory, of which saving one would save all
+    return {name: part.clone() for name, part in zip(parts, table.split(widths, 1), strict=True)}
 
 
 @torch.no_grad()
@@ -116,14 +121,15 @@ def _run_stages(backbone: Backbone, parts: dict, images: Tensor) -> list[Tensor]
     outputs, pooled = outputs.to(device()), []
     for part in parts.values():
         outputs = part(outputs)
-        pooled.append(_pool(outputs).float().cpu())
+        pooled.append(_pool(outputs))
     return pooled
 
 
 def _compute_stages(backbone: Backbone, parts: dict, images: Tensor) -> Tensor:
     """Run the stages over all images: the features of all stages side by side, (N, sum of D)."""
     batches = progress_bar(forward_batches(images), "features of all stages", unit="batch")
-    return torch.cat([torch.cat(_run_stages(backbone, parts, batch), 1) for batch in batches])
+    rows = [torch.cat(_run_stages(backbone, parts, batch), 1) for batch in batches]
+    return _finite(torch.cat(rows))
 
 
 def text_features(
@@ -159,10 +165,7 @@ def text_features(
         raise ValueError("texts is empty; give at least one text")
     tokens = backbone.tokenize(texts, max_tokens)
     compute = partial(_compute_texts, backbone, tokens)
-    if not use_cache:
-        return compute()
-    key = fingerprint(backbone.description, weights_fingerprint(backbone), tokens)
-    return cached_tensor(f"texts-{key}", compute)
+    return cached_answer("texts", backbone, tokens, compute, use_cache=use_cache)
 
 
 def _compute_texts(backbone: TextBackbone, tokens: Tensor) -> Tensor:
@@ -175,6 +178,7 @@ def _compute_texts(backbone: TextBackbone, tokens: Tensor) -> Tensor:
     return features
 
 
+@checked
 def feature_task(task: Task, table: Tensor) -> Task:
     """Return the task with features instead of images: a frozen backbone leaves only the head.
 
@@ -186,38 +190,64 @@ def feature_task(task: Task, table: Tensor) -> Task:
     ----------
     task : Task
         A task with images.
-    table : torch.Tensor of shape (N, D), float32
+    table : torch.Tensor of shape (N, D), or a numpy array or a list of rows
         Features of all N images of the complete data set, in its order; the samples of the task
         know their rows. One table serves all tasks that are cut from one data set.
 
     Raises
     ------
-    ValueError
-        If the task has a sample without a row in the table, or the features of the training
-        samples are all the same.
+    TypeError, ValueError
+        If the table has no finite numbers or no row for a sample of the task, or the features of
+        the training samples are all the same.
     """
-    last = int(torch.cat([samples.indices for samples in task.parts.values()]).max())
-    if last >= len(table):
-        raise ValueError(
-            f"table has {len(table)} rows and the task has a sample with index {last}; "
-            "compute the features of the complete data set"
-        )
-    train_features = table[task.train.indices]
-    mean = train_features.mean(0)
+    table = as_rows("table", table.detach().float().cpu(), ndim=2)  # too large for float: refused
+    rows = {name: rows_of(table, part) for name, part in task.parts.items()}
+    mean = (train_features := rows["train"]).mean(0)
     scale = (train_features - mean).std()
     if not scale > 0:
         raise ValueError(
             f"table has a standard deviation of {scale:g} over the {len(task.train)} training "
             "samples; give features that differ, and two or more samples"
         )
-    return task.map_parts(lambda part: part.with_inputs((table[part.indices] - mean) / scale))
+    made = {n: part.with_inputs((rows[n] - mean) / scale) for n, part in task.parts.items()}
+    return replace(task, **made)
+
+
+def images_for(module: nn.Module, images: Tensor) -> Tensor:
+    """Return images from 0 to 1 in the precision of a module's weights.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no image (N, C, H, W) with values from 0 to 1.
+    """
+    images = as_images("images", images)
+    weight = next((w for w in module.parameters() if w.is_floating_point()), None)
+    return images if weight is None else images.to(weight.dtype)
+
+
+def rows_of(table: Tensor, samples: Samples) -> Tensor:
+    """Return the rows of a table over a complete data set that belong to these samples: a copy.
+
+    Raises
+    ------
+    ValueError
+        If the table has no row for one of them.
+    """
+    last = int(samples.indices.max()) if len(samples) else -1
+    if last >= len(table):
+        raise ValueError(
+            f"table has {len(table)} rows and there is a sample with index {last}; compute the "
+            "features of the complete data set"
+        )
+    return table[samples.indices]
 
 
 def _compute(backbone: Backbone, images: Tensor, layer: str | None) -> Tensor:
     """Run the backbone over all images and collect its output, or that of a layer."""
     outputs: list[Tensor] = []
     hook = backbone.get_submodule(layer or "").register_forward_hook(
-        lambda _, inputs, output: outputs.append(_pool(output).float().cpu())
+        lambda _, inputs, output: outputs.append(_pool(output))
     )
     try:
         with answering(backbone) as place:
@@ -231,9 +261,25 @@ def _compute(backbone: Backbone, images: Tensor, layer: str | None) -> Tensor:
             f"layer {layer!r} gave {rows} rows for {len(images)} images; choose one that "
             "the backbone runs once for each image"
         )
-    return torch.cat(outputs)
+    return _finite(torch.cat(outputs))
 
 
 def _pool(output: Tensor) -> Tensor:
-    """Average (N, D, H, W) over height and width; leave (N, D) as it is."""
-    return output.mean(dim=tuple(range(2, output.ndim))) if output.ndim > 2 else output
+    """Average (N, D, H, W) over height and width: a copy, float32 on the CPU."""
+    if not isinstance(output, Tensor) or output.ndim < 2:
+        raise ValueError(
+            f"layer gives {described(output)}; choose one that gives a tensor with a row for each "
+            "image"
+        )
+    pooled = output.mean(dim=tuple(range(2, output.ndim))) if output.ndim > 2 else output
+    return pooled.to("cpu", torch.float32, copy=True)  # a layer behind may change it in place
+
+
+def _finite(features: Tensor) -> Tensor:
+    """Return the features, or raise where they are no numbers to learn from."""
+    if not features.isfinite().all():
+        raise ValueError(
+            "backbone gives features that are infinite or not a number; look at its weights, and "
+            "at the precision it computes in"
+        )
+    return features

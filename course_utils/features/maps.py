@@ -9,6 +9,7 @@ Letters in shapes: N_S and N_T samples of source and target, D features.
 import torch
 from torch import Tensor
 
+from course_utils.environment.arguments import check_number
 from course_utils.features.distances import check_features, covariance
 
 
@@ -42,7 +43,7 @@ def standardize_each(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     >>> standardize_each(torch.tensor([[0.0], [2.0]]), torch.tensor([[10.0], [70.0]]))
     (tensor([[-1.], [ 1.]]), tensor([[-1.], [ 1.]]))
     """
-    check_features(source, target, fewest=1)
+    source, target = check_features(source, target, fewest=1, finite=True)
     return _standardized(source), _standardized(target)
 
 
@@ -86,7 +87,7 @@ def coral_map(source: Tensor, target: Tensor, *, match_means: bool) -> Tensor:
     >>> coral_map(source, target, match_means=True)  # C_S = 2 + 1, C_T = 32 + 1
     tensor([[ 6.6834], [13.3166]])
     """
-    check_features(source, target, fewest=2)
+    source, target = check_features(source, target, fewest=2, finite=True)
     x, y = source.double(), target.double()
     whiten, colour = _power_of_covariance(x, -0.5), _power_of_covariance(y, 0.5)
     if match_means:
@@ -135,7 +136,8 @@ def align_subspaces(
     >>> [features.abs().flatten().tolist() for features in mapped]  # what is left is the spread
     [[1.0, 1.0], [2.0, 2.0]]
     """
-    check_features(source, target, fewest=2)
+    source, target = check_features(source, target, fewest=2, finite=True)
+    check_number("num_components", num_components, whole=True)
     most = min(source.shape[1], len(source) - 1, len(target) - 1)
     if not 1 <= num_components <= most:
         raise ValueError(

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from course_utils.data.splits import split_parts
+from course_utils.environment.arguments import check_number, check_texts
+from course_utils.environment.door import checked
 
 
 def label_overlap(source_classes: Iterable[str], target_classes: Iterable[str]) -> float:
@@ -17,15 +19,16 @@ def label_overlap(source_classes: Iterable[str], target_classes: Iterable[str]) 
 
     Raises
     ------
-    ValueError
-        If a task has no class.
+    TypeError, ValueError
+        If a task has no class, or its classes are no texts.
 
     Examples
     --------
     >>> label_overlap(["cat", "dog"], ["dog", "horse"])
     0.3333333333333333
     """
-    source, target = set(source_classes), set(target_classes)
+    source = set(check_texts("source_classes", source_classes))
+    target = set(check_texts("target_classes", target_classes))
     if not source or not target:
         raise ValueError(
             f"source_classes has {len(source)} classes and target_classes {len(target)}; "
@@ -34,6 +37,7 @@ def label_overlap(source_classes: Iterable[str], target_classes: Iterable[str]) 
     return len(source & target) / len(source | target)
 
 
+@checked
 def linear_cka(first: Tensor, second: Tensor) -> float:
     """Compare two representations of the same samples: linear centred kernel alignment.
 
@@ -52,7 +56,7 @@ def linear_cka(first: Tensor, second: Tensor) -> float:
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If the numbers of samples differ, or one representation is the same for all samples.
 
     References
@@ -77,6 +81,7 @@ def linear_cka(first: Tensor, second: Tensor) -> float:
     return float((x.T @ y).norm() ** 2 / own)
 
 
+@checked
 def proxy_a_distance(source: Tensor, target: Tensor, *, seed: int = 0) -> float:
     """Ask how well a linear classifier tells source inputs from target inputs.
 
@@ -98,8 +103,9 @@ def proxy_a_distance(source: Tensor, target: Tensor, *, seed: int = 0) -> float:
 
     Raises
     ------
-    ValueError
-        If the inputs differ in D or a domain has fewer than 8 samples.
+    TypeError, ValueError
+        If the seed is no whole number from 0 on, the inputs differ in D, or a domain has fewer
+        than 8 samples.
 
     References
     ----------
@@ -109,7 +115,9 @@ def proxy_a_distance(source: Tensor, target: Tensor, *, seed: int = 0) -> float:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    source, target = source.flatten(1), target.flatten(1)
+    check_number("seed", seed, low=0, whole=True)
+    # a column of numbers is meant by numbers alone
+    source, target = (rows.detach().reshape(len(rows), -1).cpu() for rows in (source, target))
     if source.shape[1] != target.shape[1] or min(len(source), len(target)) < 8:
         raise ValueError(
             f"source is {tuple(source.shape)} and target {tuple(target.shape)} after flattening; "

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from course_utils.data.gallery import SIZE_OF_TEXT, draw_classes
 from course_utils.data.tasks import Task
+from course_utils.environment.door import checked
 from course_utils.experiments.results import Results
 from course_utils.training.history import History
 
@@ -31,6 +32,7 @@ def look(number: int) -> dict:
     }
 
 
+@checked
 def label_efficiency_curve(
     results: Results,
     ax: Axes,
@@ -73,6 +75,7 @@ def label_efficiency_curve(
     return _tidy(ax)
 
 
+@checked
 def plot_history(history: History, ax: Axes) -> Axes:
     """Draw each term of the objective, times its factor, over the epochs."""
     epochs = np.arange(1, history.num_epochs + 1)
@@ -90,6 +93,7 @@ def plot_history(history: History, ax: Axes) -> Axes:
     return _tidy(ax)
 
 
+@checked
 def task_gallery(task: Task, ax: Axes, *, per_class: int = 8) -> Axes:
     """Draw some training images of each class of a task. See `course_utils.data.draw_classes`."""
     samples = task.train

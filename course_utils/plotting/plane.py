@@ -8,10 +8,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.markers import MarkerStyle
 from matplotlib.patches import Circle, Polygon
 from torch import Tensor
 
 from course_utils.data.gallery import SIZE_OF_TEXT
+from course_utils.environment.arguments import check_choice, check_number, described
+from course_utils.environment.door import checked
 from course_utils.plotting.curves import COLOURS, look
 
 GRID = 120  # points along each side: the contours look smooth
@@ -21,6 +24,7 @@ GRID = 120  # points along each side: the contours look smooth
 LEVELS = (0.005, 0.02, 0.05, 0.1, 0.2, 0.35, 0.55, 0.8)
 
 
+@checked
 def draw_contours(
     loss: Callable[[Tensor], Tensor],
     ax: Axes,
@@ -44,10 +48,12 @@ def draw_contours(
 
     Raises
     ------
-    ValueError
-        If ``loss`` does not give one finite number for each point, or the same for all.
+    TypeError, ValueError
+        If an end is no number, or ``loss`` does not give one finite number for each point, or the same for all.
     """
-    points = torch.cartesian_prod(torch.linspace(*first, GRID), torch.linspace(*second, GRID))
+    ends = (_ends("first", first), _ends("second", second))
+    points = torch.cartesian_prod(*(torch.linspace(*pair, GRID) for pair in ends))
+    dark = None if through is None else torch.tensor([_place("through", through)])
     heights = loss(points).detach()
     if heights.shape != points.shape[:1]:
         raise ValueError(
@@ -63,8 +69,8 @@ def draw_contours(
     lowest, highest = heights.min(), heights.max()
     levels = lowest + np.array(LEVELS) * (highest - lowest)
     ax.contour(columns, rows, heights, levels=levels, colors="0.65", linewidths=0.9)
-    if through is not None:
-        own = [loss(through[None].to(points)).item()]
+    if dark is not None:
+        own = [loss(dark).item()]
         ax.contour(columns, rows, heights, levels=own, colors="black", linewidths=1.5)
     ax.set_aspect("equal")
     ax.set_xlabel("first weight", fontsize=SIZE_OF_TEXT)
@@ -73,6 +79,7 @@ def draw_contours(
     return ax
 
 
+@checked
 def draw_ball(norm: str, centre: Tensor, radius: float, ax: Axes) -> Axes:
     """Draw the weights that lie as far from a centre as ``radius``.
 
@@ -89,21 +96,22 @@ def draw_ball(norm: str, centre: Tensor, radius: float, ax: Axes) -> Axes:
 
     Raises
     ------
-    ValueError
-        If the norm is unknown.
+    TypeError, ValueError
+        If the norm is unknown, the centre is no point, or the radius is negative.
     """
-    x, y = centre.tolist()
+    check_choice("norm", norm, ("L1", "L2"))
+    check_number("radius", radius, low=0)
+    x, y = _place("centre", centre)
     style = {"facecolor": COLOURS[0], "alpha": 0.2, "edgecolor": COLOURS[0], "linewidth": 1.5}
     if norm == "L2":
         ax.add_patch(Circle((x, y), radius, **style))
-    elif norm == "L1":
+    else:
         corners = [(x + radius, y), (x, y + radius), (x - radius, y), (x, y - radius)]
         ax.add_patch(Polygon(corners, **style))
-    else:
-        raise ValueError(f"norm is {norm!r}; give 'L1' or 'L2'")
     return ax
 
 
+@checked
 def draw_path(
     points: Tensor, ax: Axes, *, label: str, number: int = 0, texts: Sequence[str] = ()
 ) -> Axes:
@@ -124,11 +132,13 @@ def draw_path(
 
     Raises
     ------
-    ValueError
-        If there is not one text for each point.
+    TypeError, ValueError
+        If these are no points, or there is not one text for each.
     """
     if texts and len(texts) != len(points):
         raise ValueError(f"texts has {len(texts)} entries for {len(points)} points; give one each")
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ValueError(f"points has shape {tuple(points.shape)}; give weights (M, 2)")
     x, y = points.T.tolist()
     ax.plot(x, y, label=label, markersize=4, linewidth=1.2, **look(number))
     for place in zip(texts, x, y, strict=False):
@@ -137,6 +147,7 @@ def draw_path(
     return ax
 
 
+@checked
 def draw_point(
     point: Tensor, ax: Axes, *, text: str, marker: str = "*", below: bool = False
 ) -> Axes:
@@ -154,11 +165,35 @@ def draw_point(
         Shape of the mark, as in matplotlib.
     below : bool
         Write the text below the mark, not above it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If this is no point, or matplotlib has no such mark.
     """
-    x, y = point.tolist()
-    ax.plot(x, y, marker, color="black", markersize=10)
+    x, y = _place("point", point)
+    try:
+        MarkerStyle(marker)
+    except ValueError:
+        raise ValueError(f"marker is {marker!r}; give one of matplotlib, such as '*'") from None
+    ax.plot(x, y, marker=marker, color="black", markersize=10)
     _write(text, x, y, ax, offset=(8, -14 if below else 4))
     return ax
+
+
+def _ends(name: str, pair: Sequence[float]) -> tuple[float, float]:
+    """Return the smallest and the largest value of a weight."""
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        raise TypeError(f"{name} is {described(pair)}; give the smallest and the largest value")
+    low = check_number(name, pair[0])
+    return low, check_number(name, pair[1], above=low)
+
+
+def _place(name: str, point: Tensor) -> tuple[float, float]:
+    """Return the two coordinates of a point."""
+    if point.shape != (2,):
+        raise ValueError(f"{name} has shape {tuple(point.shape)}; give two weights, shape (2,)")
+    return tuple(point.tolist())
 
 
 def _write(text: str, x: float, y: float, ax: Axes, *, offset: tuple[int, int]) -> None:

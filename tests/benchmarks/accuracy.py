@@ -6,7 +6,7 @@ published measure asks for.
 """
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import frozen
 import torch
@@ -42,7 +42,7 @@ def decide(logits: torch.Tensor) -> torch.Tensor:
 
 def measured_on(samples: Samples, logits: torch.Tensor) -> dict:
     """Return all metrics of logits of levels (N, 4) on cells with their own labels and weights."""
-    return asdict(compute_metrics(decide(logits), samples.labels, samples.weights))
+    return compute_metrics(decide(logits), samples.labels, samples.weights).as_dict()
 
 
 def joined(first: Samples, second: Samples) -> Samples:

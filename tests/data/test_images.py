@@ -83,6 +83,16 @@ class TestSplitParts:
         strata = torch.zeros(100, dtype=torch.int64)
         assert not torch.equal(split_parts(strata, 0)["test"], split_parts(strata, 1)["test"])
 
+    @pytest.mark.parametrize("strata", [np.arange(40) % 2, (torch.arange(40) % 2)[:, None]])
+    def test_arrays_and_columns_mean_the_same(self, strata):
+        expected = split_parts(torch.arange(40) % 2)["test"]
+        assert split_parts(strata)["test"].equal(expected)
+
+    @pytest.mark.parametrize("strata", [[], torch.zeros(4, 2), "strata", None])
+    def test_what_are_no_strata_is_refused(self, strata):
+        with pytest.raises((TypeError, ValueError), match="strata (is|has) .*; give"):
+            split_parts(strata)
+
     def test_torch_seed_plays_no_part(self):
         strata = torch.zeros(100, dtype=torch.int64)
         torch.manual_seed(1)
@@ -265,7 +275,74 @@ class TestLoadSolarCells:
             load_solar_cells(**arguments)
 
 
+class TestLoaders:
+    LOADERS = (load_mnist, load_digits, lambda **given: load_solar_cells(**{"size": SIZE} | given))
+    each = pytest.mark.parametrize("load", LOADERS, ids=["mnist", "digits", "solar cells"])
+
+    @each
+    def test_what_is_done_to_a_task_is_not_seen_by_the_next(self, load):
+        first = load()
+        expected = {name: part.inputs.clone() for name, part in first.parts.items()}
+        labels, indices = first.train.labels.clone(), first.train.indices.clone()
+        for part in first.parts.values():
+            for tensor in (part.inputs, part.labels, part.indices, part.weights):
+                if tensor is not None:
+                    tensor.fill_(1)
+        again = load()
+        assert all(part.inputs.equal(expected[name]) for name, part in again.parts.items())
+        assert again.train.labels.equal(labels) and again.train.indices.equal(indices)
+
+    @each
+    def test_whole_numbers_of_numpy_work(self, load):
+        assert digest(load(split_seed=np.int64(2))) == digest(load(split_seed=2))
+
+    @each
+    @pytest.mark.parametrize("seed", [-1, 1.5, True, "0", None, np.float64(1)])
+    def test_seed_that_is_none_is_refused_in_one_line(self, load, seed):
+        with pytest.raises((TypeError, ValueError), match="^split_seed is [^\n]*; give [^\n]*$"):
+            load(split_seed=seed)
+
+    @pytest.mark.parametrize(
+        ("load", "arguments"),
+        [
+            (load_digits, {"size": 8.0}),
+            (load_digits, {"margin": True}),
+            (load_solar_cells, {"size": "64"}),
+            (load_solar_cells, {"size": True}),
+            (load_solar_cells, {"size": SIZE, "certain_only": 1}),
+            (load_solar_cells, {"size": SIZE, "kind": 1}),
+            (load_solar_cells, {"size": SIZE, "split": ["random"]}),
+            (solar_cell_images, {"size": 8.5}),
+        ],
+    )
+    def test_argument_of_another_type_is_refused_in_one_line(self, load, arguments):
+        with pytest.raises(
+            (TypeError, ValueError), match=f"^{list(arguments)[-1]} is [^\n]*; give"
+        ):
+            load(**arguments)
+
+
 class TestSolarCellImages:
+    def test_what_is_done_to_them_is_not_seen_by_the_next_call(self):
+        first = solar_cell_images(SIZE)
+        expected = first.clone()
+        first.zero_()
+        assert solar_cell_images(SIZE).equal(expected)
+
+    @pytest.mark.parametrize(
+        "rows", [[2623, 0], np.array([2623, 0]), torch.tensor([2623, 0]).int()]
+    )
+    def test_rows_may_be_a_list_or_an_array(self, rows):
+        expected = solar_cell_images(SIZE)[[2623, 0]]
+        assert solar_cell_images(SIZE, rows=rows).equal(expected)
+
+    @pytest.mark.parametrize(
+        "rows", [[2624], [-1], [0.5], torch.ones(2624).bool(), np.ones(2624, bool), "all"]
+    )
+    def test_rows_that_are_none_are_refused(self, rows):
+        with pytest.raises((TypeError, ValueError), match="rows (is|goes) .*; give"):
+            solar_cell_images(SIZE, rows=rows)
+
     def test_rows_are_found_by_the_indices_of_each_task(self, cells):
         images = solar_cell_images(SIZE)
         assert images.shape == (2624, 1, SIZE, SIZE)

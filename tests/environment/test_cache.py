@@ -1,4 +1,4 @@
-"""Tests of course_utils.cache."""
+"""Tests of course_utils.environment.cache."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from course_utils.environment import cache
-from course_utils.environment.cache import cached_tensor, fingerprint
+from course_utils.environment.cache import cached_tensor
 
 VALUE = torch.arange(6.0).reshape(2, 3)
 
@@ -34,37 +34,6 @@ class Counted:
 
 def leftovers(folder):
     return [path.name for path in folder.iterdir() if path.suffix == ".part"]
-
-
-class TestFingerprint:
-    @pytest.mark.parametrize(
-        ("first", "second"),
-        [
-            ((torch.zeros(2),), (torch.tensor([0.0, 1.0]),)),  # a value
-            ((torch.zeros(2),), (torch.zeros(2, dtype=torch.int32),)),  # the type
-            ((torch.zeros(2, 3),), (torch.zeros(3, 2),)),  # the shape
-            ((torch.zeros(1), torch.ones(1)), (torch.ones(1), torch.zeros(1))),  # the order
-            ((torch.zeros(1), torch.zeros(1)), (torch.zeros(2),)),  # where one ends
-            (("ab", "c"), ("a", "bc")),  # where one ends
-            (("",), ()),  # an empty part is a part
-            (("a",), ("b",)),
-        ],
-    )
-    def test_any_difference_gives_another_fingerprint(self, first, second):
-        assert fingerprint(*first) != fingerprint(*second)
-
-    def test_same_content_gives_the_same_one_whatever_the_memory_layout(self):
-        turned = VALUE.T.contiguous().T
-        assert turned.stride() != VALUE.stride()
-        assert fingerprint(turned, "x") == fingerprint(VALUE, "x")
-
-    @pytest.mark.parametrize("value", [True, 3, 2.5])
-    def test_single_numbers_of_any_type_work(self, value):
-        assert len(fingerprint(torch.tensor(value))) == 64
-
-    def test_bfloat16_and_empty_tensors_work(self):
-        half = torch.ones(3, dtype=torch.bfloat16)
-        assert fingerprint(half) != fingerprint(half[:0])
 
 
 class TestCachedTensor:

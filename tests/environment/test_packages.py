@@ -1,5 +1,6 @@
-"""Tests of course_utils.packages."""
+"""Tests of course_utils.environment.packages."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -8,7 +9,13 @@ from dataclasses import replace
 import pytest
 
 from course_utils.environment import packages
-from course_utils.environment.packages import PACKAGES, PackageError, package_path, verify_package
+from course_utils.environment.packages import (
+    PACKAGES,
+    PackageError,
+    checksum,
+    package_path,
+    verify_package,
+)
 
 
 @pytest.fixture
@@ -162,3 +169,33 @@ class TestFilesBeside:
         beside.unlink()
         with pytest.raises(PackageError, match=r"toy: other.bin is missing.*make setup ARGS=--fr"):
             verify_package("toy")
+
+
+def make_folder(folder, names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode("utf-8"))
+    return folder
+
+
+class TestChecksum:
+    def test_sum_of_a_file_is_the_published_one(self, tmp_path):
+        (tmp_path / "abc").write_bytes(b"abc")  # the first test vector of FIPS 180-4
+        expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        assert checksum(tmp_path / "abc") == expected
+
+    def test_sum_of_a_folder_follows_its_definition(self, tmp_path):
+        make_folder(tmp_path, ["b/2.txt", "a/1.txt"])
+        parts = [name + b"\0" + hashlib.sha256(name).digest() for name in (b"a/1.txt", b"b/2.txt")]
+        assert checksum(tmp_path, ("*/*.txt",)) == hashlib.sha256(b"".join(parts)).hexdigest()
+
+    def test_order_of_creation_and_other_files_do_not_matter(self, tmp_path):
+        first = make_folder(tmp_path / "first", ["a/1.txt", "b/2.txt"])
+        second = make_folder(tmp_path / "second", ["b/2.txt", "a/1.txt", "a/1.pyc"])
+        assert checksum(first, ("*/*.txt",)) == checksum(second, ("*/*.txt",))
+
+    def test_renamed_file_changes_the_sum(self, tmp_path):
+        make_folder(tmp_path, ["a/1.txt"])
+        before = checksum(tmp_path, ("*/*.txt",))
+        (tmp_path / "a" / "1.txt").rename(tmp_path / "a" / "2.txt")
+        assert checksum(tmp_path, ("*/*.txt",)) != before

@@ -20,7 +20,7 @@ class TestBenchmarkResults:
 
     def test_unknown_part_is_refused_with_those_that_are_there(self, file):
         file.write_text(json.dumps({"layers": {}, "speed": {}}), encoding="utf-8")
-        with pytest.raises(ValueError, match="part is 'accuracy'; measured are layers, speed"):
+        with pytest.raises(ValueError, match="part is 'accuracy'; give one of 'layers', 'speed'"):
             benchmark_results("accuracy")
 
     def test_missing_file_is_named_with_the_cure(self, file):

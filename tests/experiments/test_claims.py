@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import math
 import os
 import subprocess
 import sys
@@ -95,6 +96,21 @@ class TestFailure:
         with pytest.raises(ValueError, match="the band is low=.*give low, high, or low <= high"):
             claim("Transfer helps.", 0.5, **band)
         assert not (tmp_path / "ledger.jsonl").exists()
+
+    @pytest.mark.parametrize("band", [{"low": math.nan}, {"low": 0, "high": math.nan}])
+    def test_band_that_is_not_a_number_is_refused(self, band):
+        with pytest.raises(ValueError, match="the band is low=.*give low, high, or low <= high"):
+            claim("Transfer helps.", 0.5, **band)
+
+    @pytest.mark.parametrize("value", ["0.5", None, [0.5, 0.6], np.zeros(2), torch.zeros(0)])
+    def test_value_that_is_no_number_is_refused_before_it_is_noted(self, value, ledger, tmp_path):
+        with pytest.raises(TypeError, match="value is .*; give one number"):
+            claim("Transfer helps.", value, low=0)
+        assert not (tmp_path / "ledger.jsonl").exists()
+
+    def test_sentence_that_is_no_text_is_refused(self):
+        with pytest.raises(TypeError, match="sentence is 0.5; give what the lesson says"):
+            claim(0.5, 0.5, low=0)
 
 
 class TestLedger:

@@ -70,18 +70,16 @@ class TestExtractFeatures:
             expected = backbone.eval()(images)
         torch.testing.assert_close(features, expected)
 
-    def test_file_is_used_the_second_time(self, backbone, images):
-        calls = count_forwards(backbone)
+    def test_file_is_used_the_second_time(self, backbone, images, monkeypatch):
         first = extract_features(backbone, images)
-        assert calls == [64, 5]
+        monkeypatch.setattr(module, "_compute", lambda *_: pytest.fail("computed again"))
         assert torch.equal(extract_features(backbone, images), first)
-        assert len(calls) == 2
 
     def test_without_cache_it_computes_again_and_stores_nothing(self, backbone, images, folder):
         calls = count_forwards(backbone)
         for _ in range(2):
             extract_features(backbone, images, use_cache=False)
-        assert len(calls) == 4
+        assert calls == [64, 5] * 2
         assert list(folder.iterdir()) == []
 
     @pytest.mark.parametrize(
@@ -116,6 +114,57 @@ class TestExtractFeatures:
         with torch.no_grad():
             maps = backbone.body[0]((images - 0.5) / 0.5)
         torch.testing.assert_close(layer, maps.mean((2, 3)))
+
+    def test_layer_before_one_that_works_in_place_gives_its_own_numbers(self, images):
+        body = nn.Sequential(nn.Flatten(), nn.Linear(64, 5), nn.ReLU(inplace=True))
+        backbone = Backbone("in place", body, 5, Preprocessing(1, mean=0.5, std=0.5))
+        found = extract_features(backbone, images, layer="body.1", use_cache=False)
+        with torch.no_grad():
+            expected = body[1]((images.flatten(1) - 0.5) / 0.5)
+        assert expected.min() < 0
+        torch.testing.assert_close(found, expected)
+
+    @pytest.mark.parametrize("use_cache", [True, False])
+    def test_what_is_done_to_the_result_does_not_come_back(self, backbone, images, use_cache):
+        before, given = images.clone(), extract_features(backbone, images, use_cache=use_cache)
+        expected = given.clone()
+        given.fill_(7)
+        assert images.equal(before)
+        assert extract_features(backbone, images, use_cache=use_cache).equal(expected)
+
+    @pytest.mark.parametrize("factor", [255, torch.tensor(255, dtype=torch.uint8), -1])
+    def test_images_that_are_not_0_to_1_are_refused(self, backbone, images, factor):
+        given = (images * factor).to(factor.dtype) if torch.is_tensor(factor) else images * factor
+        for function in (extract_features, stage_features):
+            with pytest.raises(ValueError, match="images has .*0 to 1"):
+                function(backbone, given)
+
+    def test_arrays_lists_and_graphs_mean_the_same_as_tensors(self, backbone, images):
+        few = images[:3]
+        expected = extract_features(backbone, few)
+        for given in (
+            few.numpy(),
+            few.double(),
+            few.numpy().astype(float),
+            few.tolist(),
+            few.requires_grad_(),
+        ):
+            found = extract_features(backbone, given, use_cache=False)
+            torch.testing.assert_close(found, expected)
+            assert not found.requires_grad
+
+    def test_weights_that_are_no_number_are_refused_and_nothing_is_stored(
+        self, backbone, images, folder
+    ):
+        backbone.body[0].weight.data[0] = torch.nan
+        with pytest.raises(ValueError, match="backbone gives features that are infinite or not"):
+            extract_features(backbone, images)
+        assert not list(folder.glob("*.safetensors"))
+
+    @pytest.mark.parametrize("other", [small_cnn(), nn.Linear(2, 2), "backbone"])
+    def test_what_is_no_backbone_is_refused_with_the_next_step(self, other, images):
+        with pytest.raises(TypeError, match="backbone is .*; give"):
+            extract_features(other, images)
 
     def test_layers_do_not_share_a_file(self, backbone, images):
         outputs = [extract_features(backbone, images, layer=f"body.{n}") for n in (0, 1, 2)]
@@ -167,7 +216,7 @@ class TestExtractFeatures:
             extract_features(backbone, images, layer="body.9")
 
     def test_no_image_is_refused(self, backbone):
-        with pytest.raises(ValueError, match="images is empty; give at least one image"):
+        with pytest.raises(ValueError, match="images is empty, .* give at least one"):
             extract_features(backbone, torch.zeros(0, 1, 8, 8))
 
     def test_layer_that_never_runs_is_refused(self, backbone, images):
@@ -292,6 +341,38 @@ class TestFeatureTask:
         assert made.test.indices is task.test.indices
         assert made.name == task.name
 
+    @pytest.mark.parametrize(
+        "convert", [torch.Tensor.numpy, torch.Tensor.tolist, torch.Tensor.double]
+    )
+    def test_arrays_lists_and_double_precision_mean_the_same(self, convert):
+        found = feature_task(make_task(), convert(self.table())).test.inputs
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found, feature_task(make_task(), self.table()).test.inputs)
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e39])
+    def test_numbers_that_are_not_finite_are_refused(self, value):
+        table = self.table().double()
+        table[11, 2] = value
+        with pytest.raises(ValueError, match="table has 1 numbers that are infinite or not"):
+            feature_task(make_task(), table)
+
+    @pytest.mark.parametrize("table", [torch.zeros(12), torch.zeros(12, 3, 2), "table", None])
+    def test_what_is_no_table_is_refused(self, table):
+        with pytest.raises((TypeError, ValueError), match="table (has shape|is)"):
+            feature_task(make_task(), table)
+
+    def test_parts_made_by_hand_with_the_same_rows_never_get_that_far(self):
+        parts = [Samples(torch.zeros(4, 1, 2, 2), torch.arange(4) % 2) for _ in range(3)]
+        with pytest.raises(ValueError, match="train and validation share 4 indices"):
+            Task("t", ("a", "b"), *parts, units="", licence="", source="")
+
+    def test_table_and_task_stay_and_parts_share_no_memory(self):
+        table = self.table()
+        before, made = table.clone(), feature_task(make_task(), table)
+        for part in made.parts.values():
+            part.inputs.fill_(9)
+        assert table.equal(before)
+
     def test_missing_row_is_refused(self):
         with pytest.raises(ValueError, match="table has 11 rows and .* index 11; compute"):
             feature_task(make_task(), self.table(rows=11))
@@ -327,6 +408,16 @@ class TestStageFeatures:
         assert backbone.training
         expected = extract_features(backbone, images, use_cache=False)
         torch.testing.assert_close(fresh["last"], expected)
+
+    def test_what_is_done_to_a_result_does_not_come_back(self, images):
+        backbone = small_cnn().backbone
+        found = stage_features(backbone, images)
+        expected = {name: part.clone() for name, part in found.items()}
+        found["stage1"].fill_(7)
+        assert found["last"].equal(expected["last"])
+        again = stage_features(backbone, images)
+        assert all(again[name].equal(expected[name]) for name in expected)
+        assert found["last"].untyped_storage().nbytes() == 4 * found["last"].numel()
 
     def test_second_time_they_come_from_the_cache(self, images, monkeypatch):
         torch.manual_seed(0)

@@ -215,10 +215,20 @@ class TestWhatAllMapsShare:
     def test_features_of_two_forms_are_refused(self, mapping):
         with pytest.raises(ValueError, match=r"source has shape \(30, 3\) and target \(20, 2\)"):
             mapping(SOURCE, TARGET[:, :2])
-        with pytest.raises(TypeError, match="target is ndarray; give a tensor of floating-point"):
-            mapping(SOURCE, TARGET.numpy())
+        with pytest.raises(TypeError, match="target is torch.int64; give floating-point features"):
+            mapping(SOURCE, TARGET.long())
         with pytest.raises(ValueError, match=r"source has 30 rows and target 0; give . or more"):
             mapping(SOURCE, TARGET[:0])
+
+    @each_map
+    def test_arrays_mean_the_same_and_numbers_that_are_not_finite_are_refused(self, mapping):
+        expected = mapping(SOURCE.float(), TARGET.float())
+        for found, same in zip(mapping(SOURCE.numpy(), TARGET.numpy()), expected, strict=True):
+            torch.testing.assert_close(found, same)
+        broken = TARGET.clone()
+        broken[3, 1] = torch.nan
+        with pytest.raises(ValueError, match="target has 1 numbers that are infinite or not"):
+            mapping(SOURCE, broken)
 
     @pytest.mark.parametrize("name", [name for name in EACH_MAP if name != "standardize_each"])
     def test_a_covariance_of_one_sample_is_refused(self, name):

@@ -81,7 +81,7 @@ class TestActivations:
             return len(list(own_cache.glob("activations-*.safetensors")))
 
         cut(model).activations(IMAGES)
-        cut(model).activations(IMAGES + 0.1)
+        cut(model).activations(IMAGES * 0.9)
         assert count() == 2
         FrozenStages(model, after="stage1", views=lambda x: [x]).activations(IMAGES)
         FrozenStages(model, after="stage2").activations(IMAGES)
@@ -92,6 +92,63 @@ class TestActivations:
         model.backbone.body[7].bias.data += 1  # behind the cut
         cut(model).activations(IMAGES)
         assert count() == 5
+
+    def test_other_function_that_makes_views_is_computed_anew(self, model, own_cache):
+        for brighter in (0.5, 0.25):  # the first image is black: its views are equal
+            images = torch.cat([torch.zeros(1, 1, 12, 12), IMAGES])
+
+            def views(x, factor=brighter):
+                return [x * factor]
+
+            found = CachedPrefix(model, after="stage1", views=views).activations(images)
+            alone = CachedPrefix(model, after="stage1", views=views)
+            assert found.equal(alone.activations(images, use_cache=False))
+        assert len(list(own_cache.glob("activations-*.safetensors"))) == 2
+
+    @pytest.mark.parametrize("scale", [1e6, 1e-9])
+    def test_numbers_that_half_precision_cannot_hold_are_kept_in_single(self, model, scale):
+        layer = model.backbone.body[0]
+        layer.weight.data *= scale
+        layer.bias.data *= scale
+        table = cut(model).activations(IMAGES)
+        assert table.dtype == torch.float32
+        with torch.no_grad():
+            expected = model.backbone.body[:3](model.backbone.preprocessing(IMAGES))
+        torch.testing.assert_close(table[:, 0], expected, rtol=1e-3, atol=1e-3 * scale)
+
+    def test_first_rows_survive_a_change_of_precision_in_a_later_batch(self, model, monkeypatch):
+        monkeypatch.setattr(batches, "NUMBERS_AT_ONCE", 2 * IMAGES[0].numel())
+        monkeypatch.setattr(batches, "ACCELERATOR_FACTOR", 1)
+        layer = model.backbone.body[0]
+        layer.weight.data *= 1e5
+        layer.bias.data.zero_()
+        dark = torch.full_like(IMAGES, 0.1307) + 1e-3  # near the mean, which becomes zero
+        images = torch.cat([dark[:2], IMAGES])
+        table = cut(model).activations(images)
+        assert table.dtype == torch.float32 and table.isfinite().all()
+        small = cut(model).activations(images[:2])
+        assert small.dtype == torch.half
+        torch.testing.assert_close(table[:2], small.float(), rtol=1e-3, atol=1e-3)
+
+    def test_weights_that_are_no_number_are_refused(self, model, own_cache):
+        model.backbone.body[0].weight.data[0] = torch.nan
+        with pytest.raises(ValueError, match="activations that are infinite or not a number"):
+            cut(model).activations(IMAGES)
+        assert not list(own_cache.glob("*.safetensors"))
+
+    @pytest.mark.parametrize("images", [IMAGES * 255, (IMAGES * 255).byte(), IMAGES - 1])
+    def test_images_that_are_not_0_to_1_are_refused(self, model, images):
+        with pytest.raises(ValueError, match="images has .*0 to 1"):
+            cut(model).activations(images)
+
+    @pytest.mark.parametrize("views", [lambda x: x, lambda x: [], lambda x: [x, x[:, :, 1:]]])
+    def test_views_that_do_not_fit_are_refused(self, model, views):
+        with pytest.raises(ValueError, match="views gives .*; give a function that returns a list"):
+            CachedPrefix(model, after="stage1", views=views).activations(IMAGES)
+
+    def test_backbone_for_a_model_is_refused(self, model):
+        with pytest.raises(TypeError, match="model is .*give (a )?Classifier"):
+            CachedPrefix(model.backbone, after="stage1")
 
     @pytest.mark.parametrize("use_cache", [True, False])
     def test_table_is_an_ordinary_tensor(self, use_cache, model):
@@ -118,7 +175,7 @@ class TestActivations:
         assert alone[0].equal(table[0])
 
     def test_no_image_is_refused(self, model):
-        with pytest.raises(ValueError, match="images is empty; give at least one image"):
+        with pytest.raises(ValueError, match="images is empty, .* give at least one"):
             cut(model).activations(IMAGES[:0])
 
 
@@ -129,6 +186,15 @@ class TestSamples:
         some = Samples(IMAGES[[3, 1]], LABELS[[3, 1]], indices=torch.tensor([3, 1]))
         assert own.samples(some, table).inputs.equal(table[[3, 1]])
         assert own.samples(some, table).labels.tolist() == [1, 1]
+
+    def test_rows_are_copies_and_a_missing_one_is_refused(self, model):
+        own = cut(model)
+        table = own.activations(IMAGES)
+        found = own.samples(Samples(IMAGES, LABELS), table)
+        found.inputs[0] = 9
+        assert table.max() < 9
+        with pytest.raises(ValueError, match="table has 3 rows and .* index 4; compute"):
+            own.samples(Samples(IMAGES, LABELS), table[:3])
 
     def test_without_a_table_they_are_computed(self, model):
         own = cut(model)

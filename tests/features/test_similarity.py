@@ -16,8 +16,8 @@ class TestLabelOverlap:
     @pytest.mark.parametrize(
         ("source", "target", "expected"),
         [
-            ("01234", "56789", 0),
-            ("01234", "43210", 1),
+            (list("01234"), tuple("56789"), 0),
+            (list("01234"), tuple("43210"), 1),
             (["cat", "dog"], ["dog", "horse", "cow"], 1 / 4),
             (["cat", "cat", "dog"], ["dog"], 1 / 2),  # twice is once
         ],
@@ -31,6 +31,11 @@ class TestLabelOverlap:
         message = f"source_classes has {len(source)} .* target_classes {len(target)}; give at least"
         with pytest.raises(ValueError, match=message):
             label_overlap(source, target)
+
+    @pytest.mark.parametrize("classes", ["cats", [1, 2], None])
+    def test_what_are_no_names_is_refused(self, classes):
+        with pytest.raises(TypeError, match="target_classes (is|has) .*; give"):
+            label_overlap(["a"], classes)
 
 
 class TestProxyADistance:
@@ -81,7 +86,18 @@ class TestProxyADistance:
         assert runs[0] == runs[1]
         assert len(set(runs)) > 1
 
-    @pytest.mark.parametrize(("shapes"), [((20, 3), (20, 4)), ((7, 3), (20, 3)), ((20, 3), (0, 3))])
+    @pytest.mark.parametrize("seed", [-1, 1.5, True, "0"])
+    def test_seed_that_is_none_is_refused(self, seed):
+        with pytest.raises((TypeError, ValueError), match="seed is .*; give"):
+            proxy_a_distance(domain(20), domain(20), seed=seed)
+
+    def test_arrays_lists_and_graphs_mean_the_same(self):
+        expected = proxy_a_distance(domain(20), domain(20, 1.0, seed=1))
+        pair = domain(20).requires_grad_(), domain(20, 1.0, seed=1).numpy()
+        assert proxy_a_distance(*pair) == expected
+        assert proxy_a_distance(domain(20).tolist(), pair[1].tolist()) == expected
+
+    @pytest.mark.parametrize(("shapes"), [((20, 3), (20, 4)), ((7, 3), (20, 3)), ((20, 3), (1, 3))])
     def test_domains_that_do_not_fit_are_refused(self, shapes):
         source, target = (torch.zeros(shape) for shape in shapes)
         with pytest.raises(

@@ -3,6 +3,8 @@
 Expected values are those of an ellipse known by hand, half axes 2 and 1 around (1, -1).
 """
 
+import math
+
 import pytest
 import torch
 from matplotlib import pyplot as plt
@@ -156,11 +158,22 @@ class TestDrawBall:
         draw_ball(norm, CENTRE, 1.0, ax)
         assert ax.patches[0].get_facecolor()[3] <= 0.3
 
-    @pytest.mark.parametrize("norm", ["L3", "l2", "", 2, None])
-    def test_unknown_norm_is_refused(self, norm, ax):
-        with pytest.raises(ValueError, match=f"^norm is {norm!r}; give 'L1' or 'L2'$"):
-            draw_ball(norm, CENTRE, 1.0, ax)
+    @pytest.mark.parametrize(
+        ("argument", "value"),
+        [("norm", norm) for norm in ("L3", "l2", "", 2, None)]
+        + [("radius", radius) for radius in (-1.0, math.nan, True, "1")]
+        + [("centre", centre) for centre in (torch.zeros(3), torch.zeros(2, 1), "middle")],
+    )
+    def test_what_is_no_ball_is_refused_and_nothing_drawn(self, argument, value, ax):
+        given = {"norm": "L2", "centre": CENTRE, "radius": 1.0, argument: value}
+        with pytest.raises((TypeError, ValueError), match=f"^{argument} (is|has) .*; give"):
+            draw_ball(ax=ax, **given)
         assert not ax.patches
+
+    def test_centre_may_be_a_list_or_an_array(self, ax):
+        for centre in (CENTRE.tolist(), CENTRE.numpy()):
+            draw_ball("L2", centre, 1.0, ax)
+        assert ax.patches[0].center == ax.patches[1].center == tuple(CENTRE.tolist())
 
 
 class TestDrawPath:

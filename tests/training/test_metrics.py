@@ -1,4 +1,4 @@
-"""Tests of course_utils.metrics."""
+"""Tests of course_utils.training.metrics."""
 
 import math
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn import metrics as reference
+from torch import Tensor
 
 from course_utils.training.metrics import Metrics, accuracy, compute_metrics
 
@@ -39,8 +40,8 @@ class TestAccuracy:
         found = accuracy(logits, labels, 10 * weights)
         assert found == pytest.approx(accuracy(logits, labels, weights), rel=1e-6)
 
-    @pytest.mark.parametrize(("rows", "entries"), [(0, 0), (3, 2), (2, 3)])
-    def test_nothing_or_different_lengths_are_refused(self, rows, entries):
+    @pytest.mark.parametrize(("rows", "entries"), [(3, 2), (2, 3)])
+    def test_different_lengths_are_refused(self, rows, entries):
         message = f"logits has {rows} rows and labels {entries} entries; give one row per label"
         with pytest.raises(ValueError, match=message):
             accuracy(torch.zeros(rows, 2), torch.zeros(entries, dtype=torch.int64))
@@ -48,9 +49,48 @@ class TestAccuracy:
     @pytest.mark.parametrize("number", [1, 2, 4])
     def test_wrong_number_of_weights_is_refused_also_if_it_would_broadcast(self, number):
         with pytest.raises(
-            ValueError, match=f"weights has {number} entries and labels 3; give one"
+            ValueError, match=f"weights has {number} entries for 3 labels; give one"
         ):
             accuracy(torch.zeros(3, 2), torch.zeros(3, dtype=torch.int64), torch.ones(number))
+
+    @pytest.mark.parametrize("convert", [Tensor.numpy, Tensor.tolist, Tensor.double])
+    def test_columns_arrays_and_lists_mean_the_same(self, convert):
+        logits, labels, weights = random_case(3)
+        expected = accuracy(logits, labels, weights)
+        assert accuracy(convert(logits), labels[:, None], weights[:, None]) == expected
+        assert accuracy(logits.requires_grad_(), labels.int(), convert(weights)) == expected
+        assert accuracy(logits, labels.tolist(), weights.tolist()) == expected
+
+    @pytest.mark.parametrize("shape", [(8,), (8, 1), (8, 2, 1)])
+    def test_one_logit_is_refused_with_what_to_give(self, shape):
+        with pytest.raises(ValueError, match="logits has shape .*; give two or more columns"):
+            accuracy(torch.zeros(shape), torch.zeros(8).long())
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+    def test_outputs_that_are_not_finite_are_refused(self, value):
+        logits, labels, weights = random_case(3)
+        logits[5, 1] = value
+        with pytest.raises(ValueError, match="logits has 1 numbers that are infinite or not a"):
+            compute_metrics(logits, labels, weights)
+
+    @pytest.mark.parametrize("label", [-1, 3, 10**9])
+    def test_label_that_is_no_class_is_refused(self, label):
+        logits, labels, _ = random_case(3)
+        labels[7] = label
+        with pytest.raises(ValueError, match=f"labels has the label {label}"):
+            compute_metrics(logits, labels)
+
+    @pytest.mark.parametrize("labels", [torch.full((4,), 0.5), torch.zeros(4, 2).long(), ["a"] * 4])
+    def test_what_are_no_labels_is_refused(self, labels):
+        with pytest.raises((TypeError, ValueError), match="labels (has|is)"):
+            accuracy(torch.zeros(4, 2), labels)
+
+    @pytest.mark.parametrize("value", [0.0, -0.5, float("nan"), float("inf")])
+    def test_weight_that_is_not_above_0_is_refused(self, value):
+        logits, labels, weights = random_case(3)
+        weights[3] = value
+        with pytest.raises(ValueError, match="weights has"):
+            accuracy(logits, labels, weights)
 
 
 class TestComputeMetrics:
@@ -119,19 +159,44 @@ class TestComputeMetrics:
         found = compute_metrics(logits, labels)
         assert found.weighted_accuracy == found.accuracy
 
+    def test_auc_of_sure_logits_near_the_largest_float_is_right(self):
+        logits = torch.tensor([[3e38, -3e38], [-3e38, 3e38], [0.0, 1.0]])  # their difference is inf
+        assert compute_metrics(logits, torch.tensor([0, 1, 1])).auc == 1
+
+    def test_what_is_asked_for_later_does_not_change_with_what_was_given(self):
+        logits, labels, weights = random_case(3)
+        expected = compute_metrics(logits, labels, weights).as_dict()
+        found = compute_metrics(logits, labels, weights)
+        logits.zero_()
+        labels.zero_()
+        assert found.as_dict() == expected
+
+    def test_auc_is_computed_only_when_it_is_asked_for(self, monkeypatch):
+        monkeypatch.setattr(reference, "roc_auc_score", lambda *_, **__: 0.125)
+        found = compute_metrics(*random_case(10))
+        assert 0 < found.accuracy <= 1
+        assert found.auc == found.as_dict()["auc"] == 0.125
+
+    def test_no_warning_where_a_class_is_never_true_or_never_said(self, recwarn):
+        logits = 5 * torch.eye(4)[[0, 1, 3, 3]]
+        str(compute_metrics(logits, torch.tensor([0, 1, 1, 2])))
+        assert not recwarn.list
+
     def test_no_sample_is_refused(self):
-        with pytest.raises(ValueError, match="logits has 0 rows"):
+        with pytest.raises(ValueError, match="logits is empty"):
             compute_metrics(torch.zeros(0, 2), torch.zeros(0, dtype=torch.int64))
 
 
 class TestMetrics:
     def test_text_is_a_table_of_fractions(self):
-        lines = str(Metrics(1234, 0.5, 0.25, 1.0, float("nan"), 0.6304)).splitlines()
+        logits = torch.tensor([[1.0, 0.0, -1.0]]).expand(1200, 3)
+        labels = torch.tensor([0] * 900 + [1] * 300)
+        lines = str(Metrics(logits, labels, 1 + 2.0 * labels)).splitlines()
         assert [line.rsplit(maxsplit=1) for line in lines] == [
-            ["samples", "1,234"],
-            ["accuracy", "0.500"],
-            ["balanced accuracy", "0.250"],
-            ["f1", "1.000"],
+            ["samples", "1,200"],
+            ["accuracy", "0.750"],
+            ["balanced accuracy", "0.500"],
+            ["f1", "0.429"],
             ["auc", "nan"],
-            ["weighted accuracy", "0.630"],
+            ["weighted accuracy", "0.500"],
         ]
