@@ -53,7 +53,7 @@ class Preprocessing:
             values outside of 0 to 1.
         """
         if isinstance(images, Tensor):  # with its graph: a gradient may be asked for each pixel
-            check_grey("images", images)
+            check_grey("images", images.detach())
         else:
             images = as_images("images", images)
         if images.ndim != 4 or images.shape[1] not in (1, self.channels):

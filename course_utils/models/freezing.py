@@ -1,7 +1,9 @@
 """Which parts of a model training may move, and in which mode they run."""
 
+from collections.abc import Iterator
+
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.parameter import is_lazy
 
 from course_utils.environment.arguments import check_module
@@ -49,6 +51,11 @@ class _Hold:
             setattr(owner, name, buffer)
 
 
+def batch_norms(module: nn.Module) -> Iterator[nn.Module]:
+    """Yield the BatchNorm layers of a module, itself included."""
+    return (layer for layer in module.modules() if isinstance(layer, _BatchNorm))
+
+
 def _has_state(module: nn.Module) -> bool:
     """Say whether a module itself owns buffers, such as running statistics."""
     return any(True for _ in module.buffers(recurse=False))
@@ -71,6 +78,12 @@ def _holds(module: nn.Module) -> list[_Hold]:
     """Return what holds a module: one hold, or none."""
     owners = (getattr(hook, "__self__", None) for hook in module._forward_pre_hooks.values())
     return [owner for owner in owners if isinstance(owner, _Hold)]
+
+
+def _check_shapes(module: nn.Module) -> None:
+    """Raise if it is no module, or has lazy layers that never saw an input."""
+    if any(is_lazy(weight) for weight in check_module("module", module).parameters()):
+        raise ValueError("module has lazy layers without a shape; run it once on a batch first")
 
 
 def _let_go(module: nn.Module) -> None:
@@ -111,6 +124,8 @@ def freeze(module: nn.Module, *, batchnorm_statistics: bool = True) -> nn.Module
     ------
     TypeError
         If it is no module.
+    ValueError
+        If a lazy layer in it has no shape yet.
 
     Examples
     --------
@@ -123,7 +138,7 @@ def freeze(module: nn.Module, *, batchnorm_statistics: bool = True) -> nn.Module
     >>> model.train()(inputs).equal(model(inputs)), model[1].running_mean
     (True, tensor([0., 0.]))
     """
-    check_module("module", module)
+    _check_shapes(module)
     module.requires_grad_(False)
     _let_go(module)
     if batchnorm_statistics:
@@ -141,9 +156,10 @@ def unfreeze(module: nn.Module) -> nn.Module:
     TypeError
         If it is no module.
     ValueError
-        If a parameter was made in inference mode and can never learn. Nothing is changed then.
+        If a lazy layer has no shape yet, or a parameter was made in inference mode and can never
+        learn. Nothing is changed then.
     """
-    check_module("module", module)
+    _check_shapes(module)
     # whole numbers, such as quantised weights, cannot learn
     weights = [weight for weight in module.parameters() if weight.is_floating_point()]
     if any(weight.is_inference() for weight in weights):
