@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from course_utils.environment.arguments import as_tensor, check_module, check_texts, described
 from course_utils.environment.cache import write_tensors
-from course_utils.models.classifier import Backbone, Classifier, Preprocessing, small_cnn
+from course_utils.models.classifier import Classifier, Preprocessing, small_cnn
 from course_utils.models.imagenet import EFFICIENTNETS, imagenet_classifier
 from course_utils.models.lora import lora_layers
 from course_utils.models.surgery import adapt_input
@@ -81,8 +81,9 @@ def save_classifier(model: Classifier, path: str | Path, *, classes: Sequence[st
                 raise OSError("other numbers came back")
             written.replace(path)
     except (OSError, ValueError) as error:
+        reason = error.__cause__ or error
         raise OSError(
-            f"cannot write {path} ({error}); free space there, or give another folder"
+            f"cannot write {path} ({reason}); free space there, or give another folder"
         ) from error
 
 
@@ -118,8 +119,9 @@ def load_classifier(path: str | Path) -> tuple[Classifier, tuple[str, ...]]:
             as_tensor(name, weight)
         model.load_state_dict(weights, assign=True)
     except UNSOUND as error:
+        reason = str(error).partition("\n")[0]  # torch adds where in its own code it was
         raise ValueError(
-            f"path is {path}, which holds no sound classifier of this course ({error}); "
+            f"path is {path}, which holds no sound classifier of this course ({reason}); "
             "save it again with save_classifier"
         ) from error
     model.backbone.to(memory_format=torch.channels_last)
@@ -178,17 +180,18 @@ def _class_names(classes: Sequence[str]) -> list[str]:
 
 def _plain_state(model: Classifier) -> dict[str, Tensor]:
     """Return copies of all weights on the CPU, with those of merged LoRA layers as plain ones."""
-    bases = {f"{name}.base.": f"{name}." for name in lora_layers(model)}
-    dropped = {f"{name}.{matrix}" for name in lora_layers(model) for matrix in "AB"}
-    state = {}
-    for name, weight in model.state_dict().items():
-        if name not in dropped:
-            prefix = next((base for base in bases if name.startswith(base)), "")
-            name = bases.get(prefix, "") + name[len(prefix) :]
-            as_tensor(f"model.{name}", weight)
-            copied = weight.detach().cpu()
-            state[name] = copied.clone(memory_format=torch.contiguous_format)
-    return state
+    names = {name: name for name in model.state_dict()}
+    for layer in lora_layers(model):
+        del names[f"{layer}.A"], names[f"{layer}.B"]
+        for name in [name for name in names if name.startswith(f"{layer}.base.")]:
+            names[name] = name.replace(f"{layer}.base.", f"{layer}.")
+    state = model.state_dict()
+    for name in names:
+        as_tensor(f"model.{name}", state[name])
+    return {
+        plain: state[name].detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, plain in names.items()
+    }
 
 
 def _build(about: dict, entries: dict[str, tuple]) -> Classifier:

@@ -252,7 +252,11 @@ class TestLoadByOrder:
     @pytest.mark.parametrize(
         ("name", "value", "message"),
         [
-            ("their.5", torch.full((4,), torch.nan), r"weights\['their.5'\] has 4 numbers that are"),
+            (
+                "their.5",
+                torch.full((4,), torch.nan),
+                r"weights\['their.5'\] has 4 numbers that are",
+            ),
             ("their.5", "zeros", r"weights\['their.5'\] is a text; give a tensor"),
         ],
     )

@@ -7,10 +7,10 @@ import cloudpickle
 import pytest
 import torch
 from timm.layers import BatchNormAct2d, DropPath
-from toys import one_thread, state  # noqa: F401, a fixture that works by being there
 from torch import nn
 from torch.ao.quantization import FakeQuantize, FusedMovingAvgObsFakeQuantize, MinMaxObserver
 from torch.nn.utils import parametrizations, parametrize
+from toys import one_thread, state  # noqa: F401, a fixture that works by being there
 
 from course_utils.data.samples import Samples
 from course_utils.models.freezing import batch_norms, freeze, unfreeze

@@ -473,7 +473,7 @@ class TestLoraState:
         ("state_of", "message"),
         [
             (lambda saved: None, "state is None; give what lora_state returned"),
-            (lambda saved: list(saved), "state is a list of length 10; give what"),
+            (list, "state is a list of length 10; give what"),
             (lambda saved: saved | {"head.bias": "text"}, r"state\['head.bias'\] is a text"),
             (
                 lambda saved: saved | {"head.bias": torch.full((2,), torch.nan)},
