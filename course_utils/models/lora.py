@@ -8,7 +8,7 @@ what it was. Letters in shapes: N samples, k inputs and d outputs of a layer, r 
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -66,6 +66,8 @@ class LoRALinear(nn.Module):
         if type(base) is not nn.Linear:  # a subclass may use its weight in another way
             raise TypeError(f"base is a {type(base).__name__}; give a torch.nn.Linear")
         rank, alpha = _check("base", base, rank, alpha)
+        if seed is not None:
+            check_number("seed", seed, low=0, whole=True)
         self.base = base.requires_grad_(False)
         self.scale = alpha / rank
         with seeded(seed):  # on the processor, so that a seed gives the same on each device
@@ -211,7 +213,7 @@ def merge_lora(model: nn.Module) -> nn.Module:
         If the model has no LoRA layer, they are turned off, or a correction is not finite.
     """
     layers = _layers_of(model)
-    _check_on(layers)
+    _refuse("is_disabled", layers)
     for name, layer in lora_layers(model).items():  # there is no way back from infinity
         as_tensor(f"the correction of {name}", layer.correction())
     for layer in layers:
@@ -231,39 +233,12 @@ def unmerge_lora(model: nn.Module) -> nn.Module:
         If the model has no LoRA layer, or they are turned off.
     """
     layers = _layers_of(model)
-    _check_on(layers)
+    _refuse("is_disabled", layers)
     for layer in layers:
         if layer.is_merged:
             layer.base.weight -= layer.correction()
             layer.is_merged = False
     return model
-
-
-def check_can_learn(model: nn.Module) -> None:
-    """Raise if a model has LoRA layers whose A and B do not reach its answers.
-
-    Raises
-    ------
-    ValueError
-        If a layer is merged or turned off; the message says what to do.
-
-    Examples
-    --------
-    >>> check_can_learn(LoRALinear(nn.Linear(6, 4), rank=2, alpha=4))
-    """
-    layers = list(lora_layers(check_module("model", model)).values())
-    _check_apart(layers)
-    _check_on(layers)
-
-
-def _check_apart(layers: list[LoRALinear]) -> None:
-    if any(layer.is_merged for layer in layers):
-        raise ValueError("model has merged LoRA layers; call unmerge_lora first")
-
-
-def _check_on(layers: list[LoRALinear]) -> None:
-    if any(layer.is_disabled for layer in layers):
-        raise ValueError("model has LoRA layers that are turned off; leave without_lora first")
 
 
 @contextmanager
@@ -276,7 +251,7 @@ def without_lora(model: nn.Module) -> Iterator[nn.Module]:
         If the model has no LoRA layer, or one is merged.
     """
     layers = _layers_of(model)
-    _check_apart(layers)
+    _refuse("is_merged", layers)
     before = [layer.is_disabled for layer in layers]
     try:
         for layer in layers:
@@ -285,6 +260,29 @@ def without_lora(model: nn.Module) -> Iterator[nn.Module]:
     finally:
         for layer, was_disabled in zip(layers, before, strict=True):
             layer.is_disabled = was_disabled
+
+
+def check_can_learn(model: nn.Module) -> None:
+    """Raise `ValueError` if LoRA layers are merged or turned off: A and B would not move.
+
+    Examples
+    --------
+    >>> check_can_learn(LoRALinear(nn.Linear(6, 4), rank=2, alpha=4))
+    """
+    for state in CURES:
+        _refuse(state, lora_layers(check_module("model", model)).values())
+
+
+CURES = {
+    "is_merged": "model has merged LoRA layers; call unmerge_lora first",
+    "is_disabled": "model has LoRA layers that are turned off; leave without_lora first",
+}
+
+
+def _refuse(state: str, layers: Iterable[LoRALinear]) -> None:
+    """Raise if a layer is in a state, and say how to leave it."""
+    if any(getattr(layer, state) for layer in layers):
+        raise ValueError(CURES[state])
 
 
 def lora_state(model: nn.Module) -> dict[str, Tensor]:
@@ -319,8 +317,8 @@ def load_lora(model: nn.Module, state: dict[str, Tensor]) -> nn.Module:
     TypeError
         If ``state`` has no tensors by name.
     ValueError
-        If names or shapes differ, a number is not finite, or the model is merged. Nothing is
-        loaded then.
+        If names or shapes differ, a number is not finite, or the layers are merged or turned
+        off. Nothing is loaded then.
     """
     if not isinstance(state, Mapping):
         raise TypeError(f"state is {described(state)}; give what lora_state returned")
@@ -333,7 +331,7 @@ def load_lora(model: nn.Module, state: dict[str, Tensor]) -> nn.Module:
             f"state has {given.get(name, 'nothing')} for {name} and the model has "
             f"{own.get(name, 'no such part')}; build the model as it was when it was saved"
         )
-    _check_apart(_layers_of(model))
+    check_can_learn(model)
     model.load_state_dict(loaded, strict=False)
     return model
 
