@@ -73,7 +73,7 @@ def save_classifier(model: Classifier, path: str | Path, *, classes: Sequence[st
     if not path.parent.is_dir():
         raise FileNotFoundError(f"cannot write {path}: make the folder {path.parent} first")
     try:
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        with tempfile.TemporaryDirectory(dir=path.parent, ignore_cleanup_errors=True) as folder:
             written = Path(folder) / path.name
             write_tensors(weights, written, {"classifier": json.dumps(about)})
             found = load_classifier(written)[0].state_dict()
@@ -169,7 +169,7 @@ def _class_names(classes: Sequence[str]) -> list[str]:
         raise TypeError(f"classes is {described(classes)}; give a list in the order of the logits")
     if isinstance(classes, Sequence | np.ndarray | Tensor) and not isinstance(classes, str | bytes):
         # numpy's and torch's entries become Python's, and whole numbers texts
-        entries = [entry.item() if hasattr(entry, "item") else entry for entry in classes]
+        entries = [e.item() if getattr(e, "ndim", None) == 0 else e for e in classes]
         is_whole = [isinstance(e, Integral) and not isinstance(e, bool) for e in entries]
         classes = [str(e) if whole else e for e, whole in zip(entries, is_whole, strict=True)]
     names = check_texts("classes", classes)

@@ -194,6 +194,7 @@ class TestSaveClassifier:
             ((True, False, "c"), "classes has True at position 0"),
             ((0.5, 1.5, 2.5), "classes has 0.5 at position 0"),
             ((None, "b", "c"), "classes has None at position 0"),
+            (np.array([["a"], ["b"], ["c"]]), "classes has an array of shape .* at position 0"),
             (None, "classes is None"),
             (3, "classes is 3"),
         ],

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from sklearn.datasets import load_sample_images
 from torch import nn
-from toys import one_thread  # noqa: F401, a fixture that works by being there
+from toys import is_same, one_thread, state  # noqa: F401, a fixture
 
 from course_utils.environment import packages
 from course_utils.models.classifier import Backbone, Classifier, Preprocessing, small_cnn
@@ -33,15 +33,6 @@ def make_backbone(channels=3):
         nn.Conv2d(channels, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(64, 5)
     )
     return Backbone("tiny", body, 5, Preprocessing(channels, mean=0.5, std=0.25))
-
-
-def state(module):
-    return {name: value.clone() for name, value in module.state_dict().items()}
-
-
-def is_same(before, module):
-    after = module.state_dict()
-    return before.keys() == after.keys() and all(after[n].equal(v) for n, v in before.items())
 
 
 class TestBackbone:
