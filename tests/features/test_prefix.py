@@ -81,7 +81,7 @@ class TestActivations:
             return len(list(own_cache.glob("activations-*.safetensors")))
 
         cut(model).activations(IMAGES)
-        cut(model).activations(IMAGES + 0.1)
+        cut(model).activations(IMAGES * 0.9)
         assert count() == 2
         CachedPrefix(model, after="stage1", views=lambda x: [x]).activations(IMAGES)
         CachedPrefix(model, after="stage2").activations(IMAGES)
