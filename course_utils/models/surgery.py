@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from course_utils.environment.arguments import check_choice, check_module, check_number
 from course_utils.environment.machine import seeded
 from course_utils.models.classifier import Backbone, Classifier, Preprocessing
 
@@ -29,6 +30,8 @@ def stages(backbone: Backbone) -> dict[str, nn.Sequential]:
 
     Raises
     ------
+    TypeError
+        If it is no backbone.
     ValueError
         If the stages of the architecture are unknown.
 
@@ -38,7 +41,7 @@ def stages(backbone: Backbone) -> dict[str, nn.Sequential]:
     >>> list(stages(small_cnn().backbone))
     ['stage1', 'stage2', 'last']
     """
-    body = backbone.body
+    body = check_module("backbone", backbone, "body", "preprocessing").body
     if hasattr(body, "blocks") and hasattr(body, "conv_stem"):
         blocks = {f"stage{n}": nn.Sequential(block) for n, block in enumerate(body.blocks, start=1)}
         last = nn.Sequential(body.conv_head, body.bn2, body.global_pool)
@@ -127,6 +130,8 @@ def cut_after(model: Classifier, stage: str) -> tuple[Beginning, Classifier]:
 
     Raises
     ------
+    TypeError
+        If it is no classifier.
     ValueError
         If there is no such stage, or nothing is left behind it.
 
@@ -139,10 +144,9 @@ def cut_after(model: Classifier, stage: str) -> tuple[Beginning, Classifier]:
     >>> activations.shape, rest(activations).shape
     (torch.Size([2, 16, 14, 14]), torch.Size([2, 10]))
     """
-    named = stages(model.backbone)
+    named = stages(check_module("model", model, "backbone", "head").backbone)
     allowed = list(named)[:-1]
-    if stage not in allowed:
-        raise ValueError(f"stage is {stage!r}; give one of {', '.join(allowed)}")
+    check_choice("stage", stage, allowed)
     place = allowed.index(stage) + 1
     parts = list(named.items())
     rest = Classifier(Ending(model.backbone, dict(parts[place:])), model.head)
@@ -166,7 +170,7 @@ def folded(module: nn.Module) -> nn.Module:
     >>> folded(module)[1]
     Identity()
     """
-    copy = deepcopy(module).eval()
+    copy = deepcopy(check_module("module", module)).eval()
     _fold_children(copy)
     return copy.to(memory_format=torch.channels_last)
 
@@ -175,13 +179,18 @@ def _fold_children(parent: nn.Module) -> None:
     """Fold each BatchNorm that follows a convolution among the children, then go deeper."""
     before = None
     for name, child in list(parent.named_children()):
-        if isinstance(child, _BatchNorm) and before is not None:
+        if isinstance(child, _BatchNorm) and before is not None and child.running_mean is not None:
             setattr(parent, before, fuse_conv_bn_eval(getattr(parent, before), child))
             # timm's BatchNorm has its activation inside
             setattr(parent, name, getattr(child, "act", nn.Identity()))
         else:
             _fold_children(child)
-        before = name if isinstance(child, nn.Conv2d) else None
+        before = name if isinstance(child, nn.Conv2d) and _owns_weight(child) else None
+
+
+def _owns_weight(layer: nn.Module) -> bool:
+    """Say whether a layer's weight is its own, and not made anew in each pass (spectral norm)."""
+    return "weight" in dict(layer.named_parameters(recurse=False))
 
 
 def replace_head(model: Classifier, num_classes: int, seed: int = 0) -> Classifier:
@@ -198,14 +207,18 @@ def replace_head(model: Classifier, num_classes: int, seed: int = 0) -> Classifi
 
     Raises
     ------
-    ValueError
-        If ``num_classes`` is below 2.
+    TypeError, ValueError
+        If it is no classifier, ``num_classes`` is no whole number or below 2, or the seed is none.
     """
-    if num_classes < 2:
-        raise ValueError(f"num_classes is {num_classes}; give 2 or more")
+    check_module("model", model, "backbone", "head")
+    check_module("model.backbone", model.backbone, "num_features")
+    num_classes = check_number("num_classes", num_classes, low=2, whole=True)
+    check_number("seed", seed, low=0, whole=True)
     with seeded(seed):
-        model.head = nn.Linear(model.backbone.num_features, num_classes)
-    model.head.to(next(model.backbone.parameters()).device)
+        head = nn.Linear(model.backbone.num_features, num_classes)
+    weights = (weight for part in (model.head, model.backbone) for weight in part.parameters())
+    like = next((weight for weight in weights if weight.is_floating_point()), head.weight)
+    model.head = head.to(like.device, like.dtype).train(model.training)
     return model
 
 
@@ -224,14 +237,23 @@ def adapt_input(backbone: Backbone, channels: int) -> Backbone:
 
     Raises
     ------
+    TypeError
+        If it is no backbone, or ``channels`` is no whole number.
     ValueError
-        If the change is neither from nor to one channel, or there is no convolution.
+        If the change is neither from nor to one channel, or there is no plain convolution.
     """
+    check_module("backbone", backbone, "body", "preprocessing")
+    channels = check_number("channels", channels, whole=True)
     first = next((part for part in backbone.modules() if isinstance(part, nn.Conv2d)), None)
     if first is None:
         raise ValueError(f"backbone is {backbone.name!r}, which has no Conv2d layer to adapt")
     if channels == first.in_channels:
         return backbone
+    if first.groups > 1 or not _owns_weight(first):
+        raise ValueError(
+            f"backbone is {backbone.name!r}, whose first convolution is in groups or has a weight "
+            "made in each pass (spectral norm); give one with a plain convolution"
+        )
     if channels < 1 or 1 not in (channels, first.in_channels):
         raise ValueError(
             f"channels is {channels} and the network reads {first.in_channels}; "

@@ -143,7 +143,8 @@ def small_target():
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(270) % 5
     patterns = torch.rand(5, 1, 8, 8, generator=generator)
-    images = patterns[labels] + 0.8 * torch.randn(270, 1, 8, 8, generator=generator)
+    noise = torch.randn(270, 1, 8, 8, generator=generator)
+    images = (patterns[labels] + 0.8 * noise).clamp(0, 1)
     samples = Samples(images, labels)
     parts = [samples.select(part) for part in torch.arange(270).split([150, 100, 20])]
     return Task("small task", tuple("56789"), *parts, "none", "none", "random numbers")

@@ -1,15 +1,16 @@
-"""Tests of course_utils.backbones."""
+"""Tests of course_utils.models: classifiers, ImageNet weights, another head, another input."""
 
 from copy import deepcopy
 from dataclasses import replace
 
 import cloudpickle
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from sklearn.datasets import load_sample_images
 from torch import nn
-from toys import one_thread  # noqa: F401, a fixture that works by being there
+from toys import is_same, one_thread, state  # noqa: F401, a fixture
 
 from course_utils.environment import packages
 from course_utils.models.classifier import Backbone, Classifier, Preprocessing, small_cnn
@@ -34,15 +35,6 @@ def make_backbone(channels=3):
     return Backbone("tiny", body, 5, Preprocessing(channels, mean=0.5, std=0.25))
 
 
-def state(module):
-    return {name: value.clone() for name, value in module.state_dict().items()}
-
-
-def is_same(before, module):
-    after = module.state_dict()
-    return before.keys() == after.keys() and all(after[n].equal(v) for n, v in before.items())
-
-
 class TestBackbone:
     def test_nobody_can_forget_the_preprocessing(self):
         backbone, images = make_backbone().eval(), torch.rand(2, 3, 6, 6)
@@ -56,6 +48,31 @@ class TestBackbone:
         model = Classifier(make_backbone(), nn.Linear(5, 2)).eval()
         images = torch.rand(2, 3, 6, 6)
         assert torch.equal(model(images), model.head(model.backbone(images)))
+
+    def test_parts_that_are_none_are_refused(self):
+        model = small_cnn()
+        with pytest.raises(TypeError, match="backbone is a Classifier; give its backbone: model.b"):
+            Classifier(model, model.head)
+        with pytest.raises(TypeError, match="head is 2; give a torch.nn.Module"):
+            Classifier(model.backbone, 2)
+        with pytest.raises(TypeError, match="body is the class ReLU; give a torch.nn.Module"):
+            Backbone("mine", nn.ReLU, 2, Preprocessing(1, 0.0, 1.0))
+        with pytest.raises(ValueError, match="num_features is 0; give a whole number of 1 or more"):
+            Backbone("mine", nn.ReLU(), 0, Preprocessing(1, 0.0, 1.0))
+
+    @pytest.mark.parametrize("images", [torch.float32, torch.float64])
+    @pytest.mark.parametrize("model", [torch.float32, torch.float64])
+    def test_double_precision_may_meet_single_precision(self, images, model):
+        network, given = small_cnn(2).to(model), torch.rand(2, 1, 8, 8)
+        expected = deepcopy(network).double()(given.double())
+        outputs = network(given.to(images))
+        assert outputs.dtype == model
+        torch.testing.assert_close(outputs.double(), expected, atol=1e-4, rtol=1e-4)
+
+    def test_images_on_another_device_are_refused(self):
+        message = r"images is on cpu and the network on meta; give images.to\('meta'\), or use pre"
+        with pytest.raises(ValueError, match=message):
+            small_cnn().to("meta")(torch.rand(2, 1, 8, 8))
 
 
 class TestSmallCnn:
@@ -173,11 +190,11 @@ class TestImagenetClassifier:
         assert not torch.equal(first.body.conv_stem.weight, second.body.conv_stem.weight)
 
     def test_unknown_weights_are_refused(self):
-        with pytest.raises(ValueError, match="weights is 'cifar'; give 'imagenet' or 'random'"):
+        with pytest.raises(ValueError, match="weights is 'cifar'; give one of 'imagenet', "):
             imagenet_classifier("cifar")
 
     def test_unknown_architecture_is_refused(self):
-        with pytest.raises(ValueError, match="architecture is 'ResNet'; give 'EfficientNet-Lite0'"):
+        with pytest.raises(ValueError, match="architecture is 'ResNet'; give one of 'Effic"):
             imagenet_classifier(architecture="ResNet")
 
     def test_seed_for_fixed_weights_is_refused(self):
@@ -223,6 +240,29 @@ class TestLoadByOrder:
             load_by_order(network, theirs)
         assert is_same(before, network)
 
+    @pytest.mark.parametrize(
+        ("name", "value", "message"),
+        [
+            (
+                "their.5",
+                torch.full((4,), torch.nan),
+                r"weights\['their.5'\] has 4 numbers that are",
+            ),
+            ("their.5", "zeros", r"weights\['their.5'\] is a text; give a tensor"),
+        ],
+    )
+    def test_what_is_no_number_is_refused_and_nothing_is_loaded(self, name, value, message):
+        network = make_backbone()
+        before, theirs = state(network), self.renamed(network) | {name: value}
+        with pytest.raises((TypeError, ValueError), match=message):
+            load_by_order(network, theirs)
+        assert is_same(before, network)
+
+    def test_what_are_no_weights_is_refused(self):
+        for given in ([torch.zeros(2)], "weights.pt", make_backbone()):
+            with pytest.raises(TypeError, match="weights is .*; give tensors by name"):
+                load_by_order(make_backbone(), given)
+
 
 class TestReplaceHead:
     def test_only_the_head_is_new(self):
@@ -254,8 +294,49 @@ class TestReplaceHead:
 
     @pytest.mark.parametrize("num_classes", [1, 0, -2])
     def test_too_few_classes_are_refused(self, num_classes):
-        with pytest.raises(ValueError, match=f"num_classes is {num_classes}; give 2 or more"):
+        with pytest.raises(ValueError, match=f"num_classes is {num_classes}; .* of 2 or more"):
             replace_head(small_cnn(), num_classes)
+        with pytest.raises(ValueError, match=f"num_classes is {num_classes}; .* of 2 or more"):
+            small_cnn(num_classes)
+
+    @pytest.mark.parametrize("given", [2.0, "2", True, None, [2], np.float64(2)])
+    @pytest.mark.parametrize("name", ["num_classes", "seed"])
+    def test_what_is_no_whole_number_is_refused_and_changes_nothing(self, name, given):
+        model = small_cnn()
+        before, numbers = state(model), torch.get_rng_state()
+        with pytest.raises(TypeError, match=f"{name} is .*; give a whole number of"):
+            replace_head(model, **({"num_classes": 2} | {name: given}))
+        assert is_same(before, model)
+        assert torch.equal(numbers, torch.get_rng_state())
+
+    def test_numbers_of_numpy_are_numbers(self):
+        assert replace_head(small_cnn(), np.int64(3), seed=np.uint8(1)).head.out_features == 3
+        assert small_cnn(np.int32(3)).head.out_features == 3
+
+    @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+    def test_type_of_the_model_is_that_of_the_head_also_without_an_old_one(self, dtype):
+        for head in (nn.Linear(64, 10), nn.Identity()):
+            model = Classifier(small_cnn().backbone, head).to(dtype).eval()
+            replace_head(model, 3)
+            assert {weight.dtype for weight in model.parameters()} == {dtype}
+            assert not model.head.training
+            assert model(torch.rand(2, 1, 8, 8).to(dtype)).shape == (2, 3)
+
+    def test_device_is_that_of_the_model(self):
+        assert replace_head(small_cnn().to("meta"), 3).head.weight.is_meta
+
+    def test_backbone_without_parameters_gets_a_head(self):
+        backbone = Backbone("flat", nn.Flatten(), 64, Preprocessing(1, 0.0, 1.0))
+        model = replace_head(Classifier(backbone, nn.Identity()), 2)
+        assert model(torch.rand(3, 1, 8, 8)).shape == (3, 2)
+
+    def test_what_is_no_classifier_is_refused(self):
+        with pytest.raises(TypeError, match="model is a Backbone without backbone; give a Classi"):
+            replace_head(small_cnn().backbone, 2)
+        foreign = nn.Module()
+        foreign.backbone, foreign.head = nn.Linear(4, 4), nn.Linear(4, 2)
+        with pytest.raises(TypeError, match="model.backbone is a Linear without num_features"):
+            replace_head(foreign, 2)
 
 
 class TestAdaptInput:
@@ -285,6 +366,33 @@ class TestAdaptInput:
         message = f"channels is {channels} and the network reads 3; change from or to 1 channel"
         with pytest.raises(ValueError, match=message):
             adapt_input(make_backbone(), channels)
+
+    @pytest.mark.parametrize("channels", [1.0, "1", True, None])
+    def test_what_is_no_whole_number_is_refused(self, channels):
+        with pytest.raises(TypeError, match="channels is .*; give a whole number"):
+            adapt_input(make_backbone(), channels)
+
+    def test_what_is_no_backbone_is_refused(self):
+        with pytest.raises(TypeError, match="Classifier without body; give its backbone: model.ba"):
+            adapt_input(small_cnn(), 3)
+        with pytest.raises(TypeError, match="Conv2d without body; give a Backbone"):
+            adapt_input(nn.Conv2d(3, 3, 3), 1)
+
+    @pytest.mark.parametrize(
+        "first",
+        [
+            nn.Conv2d(3, 3, 3, groups=3),
+            nn.utils.parametrizations.spectral_norm(nn.Conv2d(3, 3, 3)),
+            nn.utils.spectral_norm(nn.Conv2d(3, 3, 3)),
+        ],
+    )
+    def test_convolution_that_is_not_plain_is_refused_and_stays(self, first):
+        backbone = Backbone("mine", first, 3, Preprocessing(3, 0.5, 0.5))
+        before = state(backbone)
+        with pytest.raises(ValueError, match="whose first convolution is in groups or has a weig"):
+            adapt_input(backbone, 1)
+        assert is_same(before, backbone)
+        assert backbone.preprocessing.channels == 3
 
     def test_network_without_convolution_is_refused(self):
         backbone = Backbone("flat", nn.Flatten(), 36, Preprocessing(1, 0.5, 0.5))

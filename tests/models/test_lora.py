@@ -1,24 +1,27 @@
-"""Tests of course_utils.lora: the algebra, and the library peft as second implementation."""
+"""Tests of course_utils.models.lora: the algebra, and the library peft as second implementation."""
 
 import re
 
+import numpy as np
 import pytest
 import torch
 from text_toys import SENTENCES, babble, tiny_bert, tiny_gpt_backbone
 from torch import nn
+from torch.nn.utils import parametrizations
 from toys import is_same, one_thread, state  # noqa: F401, a fixture that works by being there
 
 from course_utils.data.samples import Samples
 from course_utils.models.classifier import Classifier, small_cnn
+from course_utils.models.freezing import freeze, unfreeze
 from course_utils.models.inference import predict
 from course_utils.models.lora import (
     LoRALinear,
     add_lora,
+    check_can_learn,
     load_lora,
     lora_layers,
     lora_state,
     merge_lora,
-    peft_lora,
     unmerge_lora,
     without_lora,
 )
@@ -57,6 +60,40 @@ def randomise(model, seed=1):
 
 def trainable(model):
     return {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def named(layer, other=None):
+    return nn.ModuleDict({"layer": layer} | ({} if other is None else {"other": other}))
+
+
+def tied():
+    first, second = nn.Linear(8, 8), nn.Linear(8, 8)
+    second.weight = first.weight
+    return first, second
+
+
+def unfreeze_norms(model):
+    for part in model.modules():
+        if isinstance(part, nn.LayerNorm):
+            unfreeze(part)
+    return model
+
+
+def properties(model):
+    """Everything that a refused call must leave as it is."""
+    hooks = [list(part._forward_pre_hooks) for part in model.modules()]
+    modes = [part.training for part in model.modules()]
+    weights = [(name, weight, weight.requires_grad) for name, weight in model.named_parameters()]
+    weights = [(name, id(weight), learns) for name, weight, learns in weights]
+    return str(model), hooks, modes, weights, torch.get_rng_state().tolist()
+
+
+def check_nothing_happens(model, message, **arguments):
+    """Call `add_lora`, and look that it refuses and leaves all as it was."""
+    before = properties(model)
+    with pytest.raises((TypeError, ValueError), match=message):
+        add_lora(model, **arguments)
+    assert properties(model) == before
 
 
 class TestLoRALinear:
@@ -126,6 +163,25 @@ class TestLoRALinear:
     def test_other_layers_are_refused(self):
         with pytest.raises(TypeError, match="base is a Conv2d; give a torch.nn.Linear"):
             LoRALinear(nn.Conv2d(1, 1, 1), rank=1, alpha=1)
+        with pytest.raises(TypeError, match="base is a ParametrizedLinear; give"):
+            LoRALinear(parametrizations.weight_norm(nn.Linear(6, 4)), rank=1, alpha=1)
+        with pytest.raises(ValueError, match="base has a weight that is no float parameter"):
+            LoRALinear(nn.utils.spectral_norm(nn.Linear(6, 4)), rank=1, alpha=1)
+
+    @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+    def test_type_is_that_of_the_base_and_the_seed_gives_the_same_numbers(self, dtype):
+        layer = LoRALinear(nn.Linear(6, 4).to(dtype), np.int64(2), np.float32(4), seed=3)
+        assert {weight.dtype for weight in layer.parameters()} == {dtype}
+        assert layer.A.equal(LoRALinear(nn.Linear(6, 4), 2, 4, seed=3).A.to(dtype))
+        assert layer(torch.ones(1, 6, dtype=dtype)).dtype == dtype
+
+    def test_a_module_that_reads_its_weight_gets_the_corrected_one(self, layer):
+        """As the fast path of torch's transformer does in evaluation mode."""
+        x = torch.randn(5, 6)
+        read = nn.functional.linear(x, layer.weight, layer.bias)
+        torch.testing.assert_close(read, layer(x))
+        read.sum().backward()
+        assert layer.A.grad.any() and layer.B.grad.any()
 
 
 class TestAddLora:
@@ -185,15 +241,70 @@ class TestAddLora:
             ({"targets": ("querry",)}, r"targets is \['querry'\]; the linear layers .*'query'"),
             ({"targets": ()}, r"targets is \[\]; the linear layers"),
             ({"targets": ("query", "head")}, "the linear layers of the model are"),
+            ({"rank": 2.5}, "rank is 2.5; give a whole number"),
+            ({"rank": True}, "rank is True; give a whole number"),
+            ({"rank": "8"}, "rank is a text; give a whole number"),
+            ({"alpha": "16"}, "alpha is a text; give a number"),
+            ({"alpha": None}, "alpha is None; give a number"),
+            ({"seed": 0.5}, "seed is 0.5; give a whole number"),
+            ({"seed": -1}, "seed is -1; give a whole number of 0 or more"),
+            ({"targets": "query"}, "targets is a text; give a list of texts"),
+            ({"targets": [0]}, "targets has 0 at position 0"),
         ],
     )
-    @pytest.mark.parametrize("add", [add_lora, peft_lora])
-    def test_wrong_argument_is_refused_and_changes_nothing(self, model, add, arguments, message):
-        before, free = state(model), trainable(model)
-        with pytest.raises(ValueError, match=message):
-            add(model, **({"rank": RANK, "alpha": ALPHA} | arguments))
-        assert is_same(before, model)
-        assert trainable(model) == free
+    def test_wrong_argument_is_refused_and_changes_nothing(self, model, arguments, message):
+        check_nothing_happens(model, message, **({"rank": RANK, "alpha": ALPHA} | arguments))
+
+    @pytest.mark.parametrize(
+        ("make", "target", "message"),
+        [
+            (lambda: nn.MultiheadAttention(8, 2), "out_proj", "a NonDynamicallyQuantizableLinear;"),
+            (lambda: nn.TransformerEncoderLayer(8, 2), "out_proj", "has self_attn.out_proj, a Non"),
+            (lambda: named(nn.LazyLinear(4)), "layer", "has layer, a LazyLinear; choose torch.nn"),
+            (
+                lambda: named(parametrizations.spectral_norm(nn.Linear(8, 8))),
+                "layer",
+                "has layer, a ParametrizedLinear",
+            ),
+            (lambda: named(nn.utils.spectral_norm(nn.Linear(8, 8))), "layer", "layer has a weight"),
+            (lambda: named(*[nn.Linear(8, 8)] * 2), "layer", "layer, which shares its weight"),
+            (lambda: named(*tied()), "layer", "layer, which shares its weight"),
+            (lambda: nn.Linear(8, 8), "", r"the linear layers of the model are \[\]"),
+        ],
+    )
+    def test_layers_that_cannot_be_replaced_are_refused_before_any_change(
+        self, make, target, message
+    ):
+        check_nothing_happens(make(), message, rank=2, alpha=4, targets=[target])
+
+    def test_weight_that_the_head_shares_is_refused(self):
+        model = Classifier(nn.Sequential(nn.Linear(4, 4)), nn.Linear(4, 4))
+        model.head.weight = model.backbone[0].weight
+        check_nothing_happens(model, "0, which shares its weight", rank=1, alpha=4, targets=["0"])
+
+    def test_what_is_no_model_is_refused(self):
+        with pytest.raises(TypeError, match="model is None; give a torch.nn.Module"):
+            add_lora(None, RANK, ALPHA)
+
+    @pytest.mark.parametrize("mode", [True, False])
+    def test_feed_forward_layers_of_torch_s_transformer_can_be_tuned(self, mode):
+        """In evaluation mode torch takes a fast path, which reads the weights of these layers."""
+        layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+        inputs = torch.randn(3, 5, 8)
+        randomise(add_lora(layer, 2, 4, targets=["linear1", "linear2"]))
+        with torch.no_grad():
+            found = layer.train(mode)(inputs)
+            torch.testing.assert_close(found, merge_lora(layer)(inputs), atol=1e-5, rtol=1e-5)
+
+    def test_statistics_are_held_and_dropout_goes_on_unless_it_was_frozen_before(self):
+        def make():
+            return nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout())
+
+        for model, drops in ((make(), True), (freeze(make()), False)):
+            add_lora(model, 1, 4, targets=["0"]).train()
+            inputs, before = torch.randn(6, 4), state(model)
+            assert model(inputs).equal(model(inputs)) is not drops
+            assert is_same(before, model)
 
     def test_second_time_is_refused(self, model):
         add_lora(model, RANK, ALPHA)
@@ -239,6 +350,21 @@ class TestMerge:
         before = state(trained)
         assert is_same(before, unmerge_lora(trained))
 
+    @pytest.mark.parametrize("change", [merge_lora, unmerge_lora])
+    def test_layers_that_are_turned_off_are_refused_and_stay(self, trained, change):
+        before = state(trained)
+        with without_lora(trained), pytest.raises(ValueError, match="turned off; leave without_l"):
+            change(trained)
+        assert is_same(before, trained)
+
+    def test_correction_that_is_not_finite_is_refused_before_any_weight_is_lost(self, trained):
+        list(lora_layers(trained).values())[-1].B.data[0, 0] = torch.inf
+        before = state(trained)
+        with pytest.raises(ValueError, match=r"the correction of .*layer\.1.*value has .* numbers"):
+            merge_lora(trained)
+        assert is_same(before, trained)
+        assert not any(layer.is_merged for layer in lora_layers(trained).values())
+
     @pytest.mark.parametrize("change", [merge_lora, unmerge_lora, lora_state])
     def test_model_without_lora_is_refused(self, model, change):
         with pytest.raises(ValueError, match="model has no LoRA layer; call add_lora first"):
@@ -272,6 +398,24 @@ class TestWithoutLora:
                 pass
 
 
+class TestCheckCanLearn:
+    def test_merged_and_turned_off_layers_are_refused_by_name_of_the_cure(self, model):
+        check_can_learn(model)  # without LoRA there is nothing to check
+        check_can_learn(add_lora(model, RANK, ALPHA))
+        with without_lora(model), pytest.raises(ValueError, match="leave without_lora first"):
+            check_can_learn(model)
+        with pytest.raises(ValueError, match="model has merged LoRA layers; call unmerge_lora"):
+            check_can_learn(merge_lora(model))
+        check_can_learn(unmerge_lora(model))
+
+    def test_text_of_a_layer_shows_its_state(self, model):
+        """Stored features have the text of a network in their key."""
+        text = str(add_lora(model, RANK, ALPHA).backbone.body)
+        with without_lora(model):
+            assert str(model.backbone.body) == text.replace("scale=4", "scale=4, turned off")
+        assert str(merge_lora(model).backbone.body) == text.replace("scale=4", "scale=4, merged")
+
+
 class TestLoraState:
     def test_round_trip_through_a_new_model(self, model, tokens):
         randomise(add_lora(model, RANK, ALPHA))
@@ -286,6 +430,15 @@ class TestLoraState:
         add_lora(model, RANK, ALPHA)
         assert lora_state(model).keys() == trainable(model)
         assert sum(t.numel() for t in lora_state(model).values()) == 4 * RANK * 32 + 34
+
+    def test_has_what_else_may_learn(self, model, tokens):
+        def build():
+            return unfreeze_norms(add_lora(new_model(), RANK, ALPHA))
+
+        trained = randomise(build())
+        trained.backbone.body.embeddings.LayerNorm.weight.data += 1
+        again = load_lora(build(), lora_state(trained))
+        assert predict(again, tokens).equal(predict(trained, tokens))
 
     def test_is_a_copy(self, model):
         saved = lora_state(add_lora(model, RANK, ALPHA))
@@ -315,17 +468,46 @@ class TestLoraState:
         with pytest.raises(ValueError, match="for more and the model has no such part"):
             load_lora(model, saved)
 
+    @pytest.mark.parametrize(
+        ("state_of", "message"),
+        [
+            (lambda saved: None, "state is None; give what lora_state returned"),
+            (list, "state is a list of length 10; give what"),
+            (lambda saved: saved | {"head.bias": "text"}, r"state\['head.bias'\] is a text"),
+            (
+                lambda saved: saved | {"head.bias": torch.full((2,), torch.nan)},
+                r"state\['head.bias'\] has 2 numbers that are infinite or not a number",
+            ),
+        ],
+    )
+    def test_what_is_no_state_is_refused_and_changes_nothing(self, model, state_of, message):
+        given = state_of(lora_state(add_lora(model, RANK, ALPHA)))
+        randomise(model)
+        before = state(model)
+        with pytest.raises((TypeError, ValueError), match=message):
+            load_lora(model, given)
+        assert is_same(before, model)
+
     def test_merged_model_takes_no_state(self, model):
         saved = lora_state(add_lora(model, RANK, ALPHA))
         with pytest.raises(ValueError, match="model has merged LoRA layers"):
             load_lora(merge_lora(model), saved)
 
 
-class TestPeftLora:
+def with_peft(model, rank, alpha, targets=("query", "value")):
+    """Change the model as `add_lora` does, with the library peft instead of our own lines."""
+    from peft import LoraConfig, inject_adapter_in_model  # takes seconds to import
+
+    settings = LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(targets))
+    inject_adapter_in_model(settings, getattr(model, "backbone", model))
+    return model
+
+
+class TestAgainstPeft:
     @pytest.fixture
     def pair(self):
         """Return our LoRA and that of peft with the same A and B."""
-        ours, theirs = add_lora(new_model(), RANK, ALPHA), peft_lora(new_model(), RANK, ALPHA)
+        ours, theirs = add_lora(new_model(), RANK, ALPHA), with_peft(new_model(), RANK, ALPHA)
         parts = dict(theirs.named_modules())
         for name, layer in lora_layers(randomise(ours)).items():
             parts[name].lora_A.default.weight.data = layer.A.data.clone()
@@ -365,20 +547,8 @@ class TestPeftLora:
         counts = [sum(m.get_parameter(n).numel() for n in trainable(m)) for m in pair]
         assert counts[0] == counts[1] == 4 * RANK * 32 + 34
 
-    def test_step_0_gives_the_output_of_the_base(self, model, tokens):
-        before = predict(model, tokens)
-        torch.testing.assert_close(predict(peft_lora(model, RANK, ALPHA), tokens), before)
-
-    def test_is_drawn_from_the_same_distribution_and_leaves_the_global_numbers_alone(self):
-        before = torch.get_rng_state()
-        theirs = peft_lora(tiny_gpt_backbone(width=256), 200, 1.0, targets=("out",))
-        assert torch.equal(before, torch.get_rng_state())
+    def test_is_drawn_from_the_same_distribution(self):
+        theirs = with_peft(tiny_gpt_backbone(width=256), 200, 1.0, targets=("out",))
         drawn = theirs.body.blocks[0].attention.out.lora_A.default.weight
         assert drawn.abs().max() <= 1 / 16
         assert drawn.std().item() == pytest.approx(1 / 16 / 3**0.5, rel=0.02)
-
-    def test_names_stay_so_that_rates_by_layer_work(self, model):
-        peft_lora(model, RANK, ALPHA)
-        assert all(
-            n.startswith(("backbone.body.encoder.layer.", "head.")) for n in trainable(model)
-        )

@@ -1,4 +1,4 @@
-"""Tests of course_utils.stages."""
+"""Tests of course_utils.models.surgery."""
 
 import pytest
 import torch
@@ -90,8 +90,16 @@ class TestCutAfter:
 
     @pytest.mark.parametrize("stage", ["stage9", "last", ""])
     def test_stage_that_leaves_nothing_or_is_unknown_is_refused(self, stage):
-        with pytest.raises(ValueError, match=f"stage is {stage!r}; give one of stage1, stage2"):
+        with pytest.raises(ValueError, match=f"stage is {stage!r}; give one of 'stage1', "):
             cut_after(small_cnn(), stage)
+
+    def test_what_is_no_classifier_is_refused(self):
+        model = small_cnn()
+        for given in (model.backbone, nn.Linear(2, 2), None, cut_after(model, "stage1")[1]):
+            with pytest.raises(TypeError, match="give a"):
+                cut_after(given, "stage1")
+        with pytest.raises(TypeError, match="give its backbone: model.backbone"):
+            stages(model)
 
 
 class TestFolded:
@@ -120,4 +128,11 @@ class TestFolded:
         found = folded(module.train())
         assert [type(layer) for layer in found] == [type(layer) for layer in module]
         assert not found.training and module.training
+        # neither is there a fold for batch statistics, or a weight that is made in each pass
+        for convolution, norm in (
+            (nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1, track_running_stats=False)),
+            (nn.utils.parametrizations.spectral_norm(nn.Conv2d(1, 1, 1)), nn.BatchNorm2d(1)),
+        ):
+            pair = nn.Sequential(convolution, norm).eval()
+            torch.testing.assert_close(folded(pair)(IMAGES), pair(IMAGES))
         torch.testing.assert_close(found(IMAGES), module.eval()(IMAGES))
