@@ -82,7 +82,7 @@ def draw_classes(
 
 
 def class_picture(images: Tensor, labels: Tensor, classes: Sequence[str], title: str) -> bytes:
-    """Return the gallery of `draw_classes` as a PNG file, for JupyterLab."""
+    """Return the gallery as a PNG file for JupyterLab; for the arguments see `draw_classes`."""
     height = 0.4 + 0.68 * len(classes)  # inches: a title, and a row for each class
     figure = Figure(figsize=(6.5, height), layout="constrained")
     draw_classes(images, labels, classes, figure.subplots(), title=title)

@@ -1,32 +1,39 @@
 """Open, run and test the course: the commands behind ``make``, and the only ones on Windows.
 
 Run ``python -m course_utils.project help`` in the folder of the repository. Like
-`course_utils.project.installation` this needs the standard library only and starts under any Python
-from 3.6 on, to say in one line what is wrong with it.
+`course_utils.project.installation` this needs the standard library only.
 """
 
-import subprocess
 import sys
-from pathlib import Path
 
-from course_utils.project.installation import Installation, SetupError, check_version
+# Before all else, and nothing below is newer syntax: any Python 3 gets as far as this line.
+if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+    sys.exit(
+        "Python {}.{} found, but the course needs 3.11, 3.12 or 3.13: install one of them, then "
+        "run again (make: PYTHON=python3.13; Windows: py -3.13 -m course_utils.project).".format(
+            *sys.version_info
+        )
+    )
 
-ROOT = Path(__file__).resolve().parents[2]
+from course_utils.project.checks import check_steps, lessons, notebook_step, run_steps
+from course_utils.project.installation import (
+    ROOT,
+    SetupError,
+    call,
+    environment,
+    install,
+    program,
+)
 
-
+PYTHON = str(program(ROOT, "python"))
 FIRST_LESSON = "notebooks/00_start_here.ipynb"
-
-
-SOURCES = ("course_utils", "tests", "figures", "notebooks")
-
-
 HELP = """\
 make COMMAND                 on Windows: py -m course_utils.project COMMAND
 
   lab        open JupyterLab on the first lesson
-  test       check the style, run all tests and compare all notebooks, without the network
+  check      check style, imports and types, and run the tests without notebooks (two minutes)
+  test       check, and compare all notebooks with what is stored in them, without the network
   setup      install everything into .venv (the other commands do it too, when it is needed)
-  run        run all notebooks and report times, memory and claims
   notebooks  run all notebooks again and store them with their outputs
   figures    draw all figures of figures/ again
   bench      measure the benchmark on solar cells again (over an hour; not part of test)
@@ -36,7 +43,8 @@ make COMMAND                 on Windows: py -m course_utils.project COMMAND
 More arguments: make lab ARGS=--no-browser        py -m course_utils.project lab --no-browser
     setup      --fresh      throw .venv away, download and install everything anew
     lab        any option of JupyterLab, such as --no-browser
-    notebooks  the files to run; all without it
+    test       lessons, such as 05, "05 07" or a file: compare only these, check nothing else
+    notebooks  lessons to run, as for test; all without them
     bench      --splits 3 (number of splits of each kind), --tuning (only cross-validate accuracy),
                --part accuracy (or speed, extraction, layers: only this one)
     lock       any option of "uv pip compile", such as --upgrade"""
@@ -60,8 +68,7 @@ def main(arguments: list) -> int:
         print(f"Unknown command {name!r}; choose from {', '.join(COMMANDS)}.", file=sys.stderr)
         return 2
     try:
-        check_version(sys.version_info)
-        return COMMANDS[name](Installation(ROOT), extra)
+        return COMMANDS[name](extra)
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1
@@ -69,13 +76,11 @@ def main(arguments: list) -> int:
         return 130  # what a shell reports for Ctrl-C
 
 
-def lab_command(python: Path, extra: list) -> list:
+def lab_command(extra: list) -> list:
     """Return the command line of JupyterLab on the first lesson, asking nobody for news.
 
     Parameters
     ----------
-    python : pathlib.Path
-        The Python that has JupyterLab.
     extra : list of str
         More options of JupyterLab.
     """
@@ -86,124 +91,90 @@ def lab_command(python: Path, extra: list) -> list:
         "--LabApp.news_url=None",
         "--LabApp.extension_manager=readonly",
     ]
-    return [str(python), "-m", "jupyterlab", *options, *extra]
+    return [PYTHON, "-m", "jupyterlab", *options, *extra]
 
 
-def lab_environment(installation: Installation) -> dict:
+def lab_environment() -> dict:
     """Return environment variables with which JupyterLab finds the kernel of .venv first.
 
     A kernel named python3 in the user's own folders would otherwise run the notebooks with
     another Python. JUPYTER_PATH is searched before all other folders.
     """
-    variables = installation.environment()
-    kernels = str(installation.folder / "share" / "jupyter")
-    return dict(variables, JUPYTER_PATH=kernels, JUPYTER_PREFER_ENV_PATH="1")
+    kernels = str(ROOT / ".venv" / "share" / "jupyter")
+    return {**environment(ROOT), "JUPYTER_PATH": kernels, "JUPYTER_PREFER_ENV_PATH": "1"}
 
 
-def check_steps(python: Path) -> dict:
-    """Return the steps of the command test: for each its name and its command line."""
-    run = [str(python), "-m"]
-    pytest = [*run, "course_utils.project.network", *run, "pytest"]
-    strict = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=600", "--runxfail"]
-    return {
-        "style": [*run, "ruff", "check", *SOURCES],
-        "format": [*run, "ruff", "format", "--check", *SOURCES],
-        "tests": [*pytest, "tests", "course_utils"],
-        "notebooks": [*pytest, "notebooks", *strict, "--durations=10", "-p", "no:cacheprovider"],
-    }
-
-
-def call(command: list, environment: dict) -> int:
-    """Run a program in the repository and return its exit code; Ctrl-C is left to the program."""
-    process = subprocess.Popen(command, cwd=str(ROOT), env=environment)
-    try:
-        return process.wait()
-    except KeyboardInterrupt:  # the program got it too: let it come to its end
-        process.wait()
-        raise
-
-
-def _setup(installation, extra):
+def _setup(extra):
     if extra not in ([], ["--fresh"]):
         raise SetupError(f"setup takes no argument but --fresh, found: {' '.join(extra)}.")
-    if installation.install(fresh=bool(extra)):
+    if install(ROOT, fresh=bool(extra)):
         print("Set-up finished. Next: make lab (Windows: py -m course_utils.project lab)")
     else:
         print("Nothing to do: .venv is up to date.")
     return 0
 
 
-def _lab(installation, extra):
-    installation.install()
-    return call(lab_command(installation.python, extra), lab_environment(installation))
+def _lab(extra):
+    install(ROOT)
+    return call(lab_command(extra), lab_environment())
 
 
-def _test(installation, extra):
-    installation.install()
-    variables = dict(installation.environment(), TQDM_DISABLE="1", HF_HUB_OFFLINE="1")
-    failed = []
-    for name, command in check_steps(installation.python).items():
-        print(f"--- {name}", flush=True)
-        if call(command, variables) != 0:
-            failed.append(name)
-    print(
-        f"make test: FAILED in {', '.join(failed)}." if failed else "make test: all steps passed."
-    )
-    return int(bool(failed))
+def _check(extra):
+    if extra:
+        raise SetupError(f"check takes no argument, found: {' '.join(extra)}.")
+    install(ROOT)
+    return run_steps("make check", check_steps())
 
 
-def _notebooks(action):
-    def command(installation, extra):
-        installation.install()
-        line = [str(installation.python), "-m", "course_utils.project.notebooks", action, *extra]
-        return call(line, dict(installation.environment(), TQDM_DISABLE="1"))
-
-    return command
+def _test(extra):
+    steps = notebook_step(lessons(extra))
+    install(ROOT)
+    return run_steps("make test", steps if extra else {**check_steps(), **steps})
 
 
-def _figures(installation, extra):
-    installation.install()
-    failed = []
-    for script in sorted((ROOT / "figures").glob("draw_*.py")):
-        if call([str(installation.python), str(script)], installation.environment()) != 0:
-            failed.append(script.name)
+def _notebooks(extra):
+    files = lessons(extra)
+    install(ROOT)
+    command = [PYTHON, "-m", "course_utils.project.notebooks", "store", *files]
+    return call(command, {**environment(ROOT), "TQDM_DISABLE": "1"})
+
+
+def _figures(extra):
+    install(ROOT)
+    scripts = sorted((ROOT / "figures").glob("draw_*.py"))
+    variables = environment(ROOT)
+    failed = [script.name for script in scripts if call([PYTHON, str(script)], variables) != 0]
     if failed:
         print(f"Not drawn: {', '.join(failed)}; see the lines above.", file=sys.stderr)
     return int(bool(failed))
 
 
-def _bench(installation, extra):
-    installation.install()
+def _bench(extra):
+    install(ROOT)
     script = str(ROOT / "tests" / "benchmarks" / "solar_cells.py")
-    return call([str(installation.python), script, *extra], installation.environment())
+    return call([PYTHON, script, *extra], environment(ROOT))
 
 
-def _lock(installation, extra):
-    installation.install()
-    command = [
-        str(installation.uv),
-        "pip",
-        "compile",
-        "requirements.txt",
-        "-o",
-        "requirements.lock",
-    ]
-    command += ["--universal", "--python-version", "3.11", "--generate-hashes"]
-    command += ["--no-emit-index-url", "--custom-compile-command", "make lock", "--quiet", *extra]
-    return call(command, installation.environment())
+def _lock(extra):
+    install(ROOT)
+    command = [str(program(ROOT, "uv")), "pip", "compile", "requirements.txt"]
+    command += ["-o", "requirements.lock", "--universal", "--python-version", "3.11"]
+    command += ["--generate-hashes", "--no-emit-index-url", "--quiet"]
+    command += ["--custom-compile-command", "make lock", *extra]
+    return call(command, environment(ROOT))
 
 
-def _help(installation, extra):
+def _help(extra):
     print(HELP)
     return 0
 
 
 COMMANDS = {
     "lab": _lab,
+    "check": _check,
     "test": _test,
     "setup": _setup,
-    "run": _notebooks("run"),
-    "notebooks": _notebooks("store"),
+    "notebooks": _notebooks,
     "figures": _figures,
     "bench": _bench,
     "lock": _lock,

@@ -1,68 +1,24 @@
 """Install the course into the folder .venv of the repository, and know when that is done.
 
-Standard library only, because nothing else is there yet; only syntax of Python 3.6, so that an
-old Python gets as far as the line that names the problem.
+Standard library only, because nothing else is there yet.
 """
 
 import hashlib
-import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
+STAMP = ".venv/course-setup-stamp.txt"
 GIGABYTE = 10**9  # bytes
-
-
 # Measured: 6.0 GB on Linux, where torch brings the CUDA libraries; elsewhere below 2 GB.
 DISK_NEEDED = 8 * GIGABYTE if sys.platform == "linux" else 3 * GIGABYTE
-
-
 NETWORK_WORDS = ("retrying", "connection", "resolution", "resolve", "timed out", "unreachable")
-
-
-class SetupError(Exception):
-    """A step of the set-up failed; the message is one line that says what to do."""
-
-
-def check_version(version: tuple) -> None:
-    """Raise `SetupError` if a Python version (major, minor, ...) cannot run the course."""
-    if not (3, 11) <= tuple(version[:2]) <= (3, 13):
-        found = ".".join(str(part) for part in version[:3])
-        raise SetupError(
-            f"Python {found} found, but the course needs 3.11, 3.12 or 3.13: install one of them, "
-            "then run again (make: PYTHON=python3.13; Windows: py -3.13 -m course_utils.project)."
-        )
-
-
-def check_disk(folder: Path, needed: int) -> None:
-    """Raise `SetupError` if fewer bytes than needed are free where a folder is."""
-    free = shutil.disk_usage(str(folder)).free
-    if free < needed:
-        raise SetupError(
-            f"No disk space: {free / GIGABYTE:.1f} GB are free at {folder}, but the set-up needs "
-            f"{needed / GIGABYTE:.1f} GB: free some, or move the course to a larger disk."
-        )
-
-
-def explain_failure(stderr: bytes) -> str:
-    """Say in one line why pip failed, from what it wrote."""
-    text = (stderr or b"").decode("utf-8", "replace")
-    if any(word in text.lower() for word in NETWORK_WORDS):
-        return "no network, or the package index is not reached; connect, then run again"
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "pip wrote nothing; run again"
-
-
-def folder_size(folder: Path) -> int:
-    """Return the bytes below a folder, 0 if it does not exist."""
-    files = (Path(place, name) for place, _, names in os.walk(str(folder)) for name in names)
-    return sum(file.lstat().st_size for file in files)
-
-
 # Settings of another environment that would send an installation or an import elsewhere. With the
 # first one each kernel would compile torch and all else anew, for about ten seconds.
 FOREIGN_VARIABLES = (
@@ -70,169 +26,106 @@ FOREIGN_VARIABLES = (
     *("PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__", "CONDA_PREFIX", "MPLBACKEND"),
     *("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "UV_SYSTEM_PYTHON", "UV_TARGET", "UV_PREFIX"),
 )
+# On a busy machine, threads that spin while they wait for each other take the cores from those
+# that work. The first is read by GNU's OpenMP (torch on Linux), the second by LLVM's and Intel's.
+THREADS_THAT_WAIT = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0"}
 
 
-class Installation:
-    """The virtual environment of the course.
+class SetupError(Exception):
+    """A step of the set-up failed; the message is one line that says what to do."""
+
+
+def program(root: Path, name: str) -> Path:
+    """Return the path of a program in .venv, such as "python"."""
+    folder, suffix = ("Scripts", ".exe") if os.name == "nt" else ("bin", "")
+    return root / ".venv" / folder / (name + suffix)
+
+
+def environment(root: Path) -> dict[str, str]:
+    """Return the environment variables with which programs of .venv are started."""
+    own = {k: v for k, v in os.environ.items() if k.upper() not in FOREIGN_VARIABLES}
+    path = f"{program(root, 'python').parent}{os.pathsep}{own.get('PATH', os.defpath)}"
+    return {**THREADS_THAT_WAIT, **own, "VIRTUAL_ENV": str(root / ".venv"), "PATH": path}
+
+
+def call(command: list[str], variables: dict[str, str]) -> int:
+    """Run a program in the repository and return its exit code; Ctrl-C is left to the program."""
+    process = subprocess.Popen(command, cwd=ROOT, env=variables)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:  # the program got it too: let it come to its end
+        process.wait()
+        raise
+
+
+def install(root: Path, *, fresh: bool = False) -> bool:
+    """Bring the folder .venv of a repository up to date.
 
     Parameters
     ----------
     root : pathlib.Path
         Folder of the repository.
-    run : callable, default=subprocess.run
-        Runs the commands; another one is for tests.
+    fresh : bool, default=False
+        Start with an empty folder and download everything anew.
+
+    Returns
+    -------
+    bool
+        Whether there was anything to do.
+
+    Raises
+    ------
+    SetupError
+        If a step failed. What was done so far is kept and the next call goes on from there.
     """
-
-    def __init__(self, root: Path, run=subprocess.run):
-        self.root = root
-        self.folder = root / ".venv"
-        self.programs = self.folder / ("Scripts" if os.name == "nt" else "bin")
-        suffix = ".exe" if os.name == "nt" else ""
-        self.python = self.programs / ("python" + suffix)
-        self.uv = self.programs / ("uv" + suffix)
-        self.lock = root / "requirements.lock"
-        self.stamp = self.folder / "course-setup-stamp.txt"
-        self._run = run
-
-    def environment(self) -> dict:
-        """Return the environment variables with which programs run inside the installation."""
-        variables = {k: v for k, v in os.environ.items() if k.upper() not in FOREIGN_VARIABLES}
-        variables["VIRTUAL_ENV"] = str(self.folder)
-        variables["PATH"] = str(self.programs) + os.pathsep + os.environ.get("PATH", os.defpath)
-        return variables
-
-    def is_current(self) -> bool:
-        """Say whether the last set-up was finished, for these requirements and this folder."""
-        if not self.stamp.is_file() or not self._works():
-            return False
-        return self.stamp.read_text(encoding="utf-8") == self._state()
-
-    def install(self, *, fresh: bool = False) -> bool:
-        """Bring the installation up to date.
-
-        Parameters
-        ----------
-        fresh : bool, default=False
-            Start with an empty folder and download everything anew.
-
-        Returns
-        -------
-        bool
-            Whether there was anything to do.
-
-        Raises
-        ------
-        SetupError
-            If a step failed. What was done so far is kept and the next call goes on from there.
-        """
-        if not fresh and self.is_current():
-            return False
-        if self.stamp.exists():
-            self.stamp.unlink()  # first, so that an interrupted set-up is not taken for a whole one
-        if fresh or not self._works():
-            self._remove()
-        check_disk(self.root, max(GIGABYTE, DISK_NEEDED - folder_size(self.folder)))
-        if not self.folder.exists():
-            self._create()
-        self._install_uv()
-        self._install_packages(fresh)
-        self._silence_lab_news()
-        self.stamp.write_text(self._state(), encoding="utf-8")
-        return True
-
-    def _state(self):
-        """Summarise what an installation depends on, and the packages that it has."""
-        digest = hashlib.sha256(str(self.root).encode("utf-8"))
-        for file in (self.lock, self.root / "pyproject.toml"):
-            digest.update(file.read_bytes())
-        site = "Lib/site-packages" if os.name == "nt" else "lib/python3*/site-packages"
-        for package in sorted(path.name for path in self.folder.glob(site + "/*.dist-info")):
-            digest.update(package.encode("utf-8"))
-        return digest.hexdigest()
-
-    def _works(self):
-        """Try the Python of the folder: it may be missing, half-made, or of a wrong version."""
-        code = "import sys, pip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))"
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        try:
-            result = self._run([str(self.python), "-c", code], env=self.environment(), **quiet)
-        except OSError:
-            return False
-        return result.returncode == 0
-
-    def _remove(self):
-        if self.folder.is_symlink():
-            self.folder.unlink()
-        elif self.folder.exists():
-            try:
-                shutil.rmtree(str(self.folder))
-            except OSError as error:
-                advice = "close what uses it (JupyterLab, an active terminal), then run again"
-                found = f"{self.folder} cannot be removed ({error.strerror})"
-                raise SetupError(f"{found}: {advice}.") from error
-
-    def _create(self):
+    if not fresh and is_current(root):
+        return False
+    venv = root / ".venv"
+    check_disk(root, DISK_NEEDED if fresh else max(GIGABYTE, DISK_NEEDED - folder_size(venv)))
+    (root / STAMP).unlink(missing_ok=True)  # first: an interrupted set-up is not a whole one
+    if fresh or not _has(root, "pip"):
+        _remove(venv)
         # Started from an active environment, sys.executable would tie .venv to that environment.
         base = getattr(sys, "_base_executable", None) or sys.executable
         advice = "on Debian and Ubuntu install python3-venv, then run again"
-        self._step("Creating .venv", [base, "-m", "venv", str(self.folder)], advice)
+        _step(root, "Creating .venv", [base, "-m", "venv", str(venv)], advice)
+    _install_uv(root)
+    _install_packages(root, fresh)
+    _configure_jupyter(venv)
+    (root / STAMP).write_text(_state(root), encoding="utf-8")
+    return True
 
-    def _install_uv(self):
-        """Install uv as the lock file pins it, with its checksums."""
-        with tempfile.TemporaryDirectory() as folder:
-            text, file = self.lock.read_text(encoding="utf-8"), Path(folder, "uv.txt")
-            file.write_text(requirement(text, "uv"), encoding="utf-8")
-            command = [str(self.python), "-m", "pip", "install", "--quiet", "--retries", "1"]
-            command += ["--disable-pip-version-check", "--require-hashes", "-r", str(file)]
-            self._step("Installing uv", command, "", capture=True)
 
-    def _install_packages(self, fresh):
-        python = ["--python", str(self.python)]
-        sync = [str(self.uv), "pip", "sync", *python, "--require-hashes", str(self.lock)]
-        course = [str(self.uv), "pip", "install", *python, "--no-deps", "--no-build-isolation"]
-        advice = "read the lines above; if they speak of connecting, the network is missing. "
-        advice += "What was downloaded is kept: run again"
-        # A damaged file can also lie in uv's cache, to which .venv is linked: use another one.
-        cache = self.folder / "fresh-cache"
-        sync += ["--cache-dir", str(cache)] * fresh
-        self._step("Installing the packages (some minutes the first time)", sync, advice)
-        shutil.rmtree(str(cache), ignore_errors=True)
-        self._step("Installing course_utils", course + ["-e", str(self.root)], advice)
+def is_current(root: Path) -> bool:
+    """Say whether the last set-up was finished, for these requirements and this folder."""
+    stamp = root / STAMP
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != _state(root):
+        return False
+    return _has(root, "torch", "jupyterlab", "pytest", "course_utils")
 
-    def _silence_lab_news(self):
-        """Keep JupyterLab from asking, at the first start, whether it may fetch news."""
-        page = self.folder / "etc" / "jupyter" / "labconfig" / "page_config.json"
-        page.parent.mkdir(parents=True, exist_ok=True)
-        disabled = {"@jupyterlab/apputils-extension:announcements": True}
-        page.write_text(json.dumps({"disabledExtensions": disabled}), encoding="utf-8")
 
-    def _step(self, title, command, advice, capture=False):
-        print(f"{title} ...", flush=True)
-        pipe = subprocess.PIPE if capture else None
-        options = {"cwd": str(self.root), "stdout": pipe, "stderr": pipe}
-        try:
-            result = self._run(command, env=self._uv_environment(), **options)
-        except OSError as error:
-            raise SetupError(f"{title} failed: {command[0]} does not start ({error}).") from error
-        if result.returncode != 0:
-            advice = explain_failure(result.stderr) if capture else advice
-            raise SetupError(f"{title} failed (exit code {result.returncode}): {advice}.")
-
-    def _uv_environment(self):
-        variables = self.environment()
-        if self.uv.exists() and self._cache_is_far():
-            variables.setdefault("UV_LINK_MODE", "copy")  # what uv does anyway, after a warning
-        return variables
-
-    def _cache_is_far(self):
-        """Say whether uv's cache lies on another disk, so that no links to it can be made."""
-        result = self._run(
-            [str(self.uv), "cache", "dir"], env=self.environment(), stdout=subprocess.PIPE
+def check_disk(folder: Path, needed: int) -> None:
+    """Raise `SetupError` if fewer bytes than needed are free where a folder is."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise SetupError(
+            f"No disk space: {free / GIGABYTE:.1f} GB are free at {folder}, but the set-up needs "
+            f"{needed / GIGABYTE:.1f} GB: free some, or move the course to a larger disk."
         )
-        cache = Path((result.stdout or b"").decode("utf-8", "replace").strip())
-        while not cache.exists() and cache != cache.parent:
-            cache = cache.parent
-        return cache.stat().st_dev != self.root.stat().st_dev
+
+
+def folder_size(folder: Path) -> int:
+    """Return the bytes below a folder, 0 if it does not exist."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+
+
+def explain_failure(stderr: bytes | None) -> str:
+    """Say in one line why pip failed, from what it wrote."""
+    text = (stderr or b"").decode("utf-8", "replace")
+    if any(word in text.lower() for word in NETWORK_WORDS):
+        return "no network, or the package index is not reached; connect, then run again"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "pip wrote nothing; run again"
 
 
 def requirement(lock_text: str, name: str) -> str:
@@ -243,8 +136,95 @@ def requirement(lock_text: str, name: str) -> str:
     >>> requirement("tqdm==1\n    --hash=a\nuv==2\n    --hash=b\nx==3\n", "uv")
     'uv==2\n    --hash=b\n'
     """
-    lines = lock_text.splitlines(keepends=True)
-    start = next(i for i, line in enumerate(lines) if line.startswith(f"{name}=="))
-    block = lines[start : start + 1]
-    block += itertools.takewhile(lambda line: line.startswith(" "), lines[start + 1 :])
-    return "".join(block)
+    return re.findall(rf"^{name}==.*\n(?: .*\n)*", lock_text, re.MULTILINE)[0]
+
+
+def _state(root):
+    """Summarise what an installation depends on: requirements, and the folder it is tied to."""
+    digest = hashlib.sha256(str(root).encode("utf-8"))
+    for name in ("requirements.lock", "pyproject.toml"):
+        digest.update((root / name).read_bytes())
+    return digest.hexdigest()
+
+
+def _has(root, *modules):
+    """Say whether the Python of .venv starts, has a right version and finds these modules."""
+    code = (
+        "import sys; from importlib.util import find_spec; wrong = "
+        f"not (3, 11) <= sys.version_info[:2] <= (3, 13) or None in map(find_spec, {modules}); "
+        "sys.exit(wrong)"
+    )
+    command = [program(root, "python"), "-I", "-c", code]  # -I: not what lies in this folder
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:  # missing, half-made or of another system
+        return False
+
+
+def _remove(venv):
+    try:
+        if venv.is_symlink():
+            venv.unlink()
+        elif venv.exists():
+            shutil.rmtree(venv)
+    except OSError as error:
+        raise SetupError(
+            f"{venv} cannot be removed ({error.strerror}): close what uses it (JupyterLab, an "
+            "active terminal), then run again."
+        ) from error
+
+
+def _install_uv(root):
+    """Install uv as the lock file pins it, with its checksums."""
+    lock = (root / "requirements.lock").read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "uv.txt")
+        file.write_text(requirement(lock, "uv"), encoding="utf-8")
+        command = [str(program(root, "python")), "-m", "pip", "install", "--quiet", "--retries=1"]
+        command += ["--disable-pip-version-check", "--require-hashes", "-r", str(file)]
+        _step(root, "Installing uv", command)
+
+
+def _install_packages(root, fresh):
+    uv, python = str(program(root, "uv")), ["--python", str(program(root, "python"))]
+    advice = "read the lines above; if they speak of connecting, the network is missing. "
+    advice += "What was downloaded is kept: run again"
+    sync = [uv, "pip", "sync", *python, "--require-hashes", str(root / "requirements.lock")]
+    # A damaged file can also lie in uv's cache, to which .venv is linked: use another one.
+    cache = root / ".venv" / "fresh-cache"
+    sync += ["--cache-dir", str(cache)] * fresh
+    _step(root, "Installing the packages (some minutes the first time)", sync, advice)
+    shutil.rmtree(cache, ignore_errors=True)
+    course = [uv, "pip", "install", *python, "--no-deps", "--no-build-isolation", "-e", str(root)]
+    _step(root, "Installing course_utils", course, advice)
+
+
+def _configure_jupyter(venv):
+    """Keep JupyterLab from asking for news; let its kernels wait without spinning."""
+    news = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+    _write(venv / "etc" / "jupyter" / "labconfig" / "page_config.json", news)
+    kernel = venv / "share" / "jupyter" / "kernels" / "python3" / "kernel.json"
+    specification = json.loads(kernel.read_text(encoding="utf-8"))
+    _write(kernel, {**specification, "env": THREADS_THAT_WAIT})
+
+
+def _write(path, settings):
+    """Replace a file by a new one: the old one can be a link into uv's cache."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+    draft.replace(path)
+
+
+def _step(root, title, command, advice=None):
+    """Run one command; what it writes is shown, or with no advice of our own explained."""
+    print(f"{title} ...", flush=True)
+    pipe = None if advice else subprocess.PIPE
+    options = {"cwd": root, "env": environment(root), "stdout": pipe, "stderr": pipe}
+    try:
+        result = subprocess.run(command, check=False, **options)
+    except OSError as error:
+        raise SetupError(f"{title} failed: {command[0]} does not start ({error}).") from error
+    if result.returncode != 0:
+        reason = advice or explain_failure(result.stderr)
+        raise SetupError(f"{title} failed (exit code {result.returncode}): {reason}.")

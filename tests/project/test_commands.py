@@ -1,7 +1,9 @@
-"""Tests of course_utils.project, the Makefile and .ci/run."""
+"""Tests of the commands of course_utils.project, the Makefile and .ci/run."""
 
+import ast
 import json
 import os
+import runpy
 import shutil
 import socket
 import subprocess
@@ -14,38 +16,33 @@ from pathlib import Path
 import pytest
 
 from course_utils.project import __main__ as project
-from course_utils.project.installation import Installation, SetupError
+from course_utils.project import checks
+from course_utils.project.checks import lessons
+from course_utils.project.installation import THREADS_THAT_WAIT, SetupError
+from course_utils.project.network import cut_variables
 
 ROOT = project.ROOT
-COMMANDS = ["help", "lab", "test", "setup", "run", "notebooks", "figures", "bench", "lock"]
+COMMANDS = ["help", "lab", "check", "test", "setup", "notebooks", "figures", "bench", "lock"]
 needs_make = pytest.mark.skipif(
     os.name == "nt" or not shutil.which("make"), reason="make is not needed on Windows"
 )
 
 
-class InstalledAlready(Installation):
-    """An installation that is up to date, with the Python that runs the tests."""
+@pytest.fixture
+def installs(monkeypatch):
+    """Record the installations, and pretend that each is done."""
+    recorded = []
 
-    def __init__(self, root):
-        super().__init__(root)
-        self.folder = Path(sys.prefix)
-        self.python = Path(sys.executable)
-        self.installs = []
-
-    def install(self, *, fresh=False):
-        self.installs.append(fresh)
+    def install(root, *, fresh=False):
+        recorded.append(fresh)
         return fresh
 
-
-@pytest.fixture
-def course(monkeypatch):
-    ready = InstalledAlready(ROOT)
-    monkeypatch.setattr(project, "Installation", lambda root: ready)
-    return ready
+    monkeypatch.setattr(project, "install", install)
+    return recorded
 
 
 @pytest.fixture
-def calls(monkeypatch):
+def calls(installs, monkeypatch):
     """Record what would be run; a command fails if a word of it is in ``calls.failing``."""
 
     class Calls(list):
@@ -57,6 +54,8 @@ def calls(monkeypatch):
 
     recorded = Calls()
     monkeypatch.setattr(project, "call", recorded)
+    monkeypatch.setattr(checks, "call", recorded)
+    monkeypatch.setattr(checks, "without_network", lambda command: ["cut", *command])
     return recorded
 
 
@@ -69,29 +68,37 @@ class TestMain:
 
     def test_unknown_command_is_explained(self, capsys):
         assert project.main(["tset"]) == 2
-        assert "Unknown command 'tset'; choose from lab, test" in capsys.readouterr().err
+        assert "Unknown command 'tset'; choose from lab, check, test" in capsys.readouterr().err
 
-    def test_wrong_python_gives_one_line_and_exit_code_one(self, monkeypatch, capsys):
-        monkeypatch.setattr(project.sys, "version_info", (3, 10, 13))
-        assert project.main(["setup"]) == 1
-        assert capsys.readouterr().err.splitlines() == [
-            "Python 3.10.13 found, but the course needs 3.11, 3.12 or 3.13: install one of them, "
-            "then run again (make: PYTHON=python3.13; Windows: py -3.13 -m course_utils.project)."
-        ]
+    @pytest.mark.parametrize("version", [(3, 6, 15), (3, 10, 13), (3, 14, 0)])
+    def test_wrong_python_gives_one_line_before_anything_is_imported(self, version, monkeypatch):
+        monkeypatch.setattr(sys, "version_info", version)
+        monkeypatch.setitem(sys.modules, "course_utils.project.installation", None)  # would raise
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_path(project.__file__, run_name="__main__")
+        assert stop.value.code == (
+            f"Python {version[0]}.{version[1]} found, but the course needs 3.11, 3.12 or 3.13: "
+            "install one of them, then run again (make: PYTHON=python3.13; "
+            "Windows: py -3.13 -m course_utils.project)."
+        )
 
-    def test_failed_set_up_gives_one_line_and_starts_nothing(
-        self, course, calls, monkeypatch, capsys
-    ):
-        def fail(fresh=False):
+    @pytest.mark.parametrize("name", ["", "project/", "project/__main__"])
+    def test_old_python_can_read_the_line_that_names_the_problem(self, name):
+        file = ROOT / "course_utils" / f"{name or '__init__'}"
+        file = file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
+        ast.parse(file.read_text(encoding="utf-8"), feature_version=(3, 6))
+
+    def test_failed_set_up_gives_one_line_and_starts_nothing(self, calls, monkeypatch, capsys):
+        def fail(root, fresh=False):
             raise SetupError("No disk space.")
 
-        monkeypatch.setattr(course, "install", fail)
+        monkeypatch.setattr(project, "install", fail)
         for name in COMMANDS[1:]:
             assert project.main([name]) == 1
             assert capsys.readouterr().err == "No disk space.\n"
         assert calls == []
 
-    def test_interrupt_ends_without_a_traceback(self, course, monkeypatch):
+    def test_interrupt_ends_without_a_traceback(self, installs, monkeypatch):
         def interrupt(command, environment):
             raise KeyboardInterrupt
 
@@ -100,48 +107,97 @@ class TestMain:
 
 
 class TestSetup:
-    def test_fresh_is_passed_on(self, course):
+    def test_fresh_is_passed_on(self, installs):
         assert project.main(["setup"]) == 0
         assert project.main(["setup", "--fresh"]) == 0
-        assert course.installs == [False, True]
+        assert installs == [False, True]
 
-    def test_other_argument_is_refused(self, course, capsys):
-        assert project.main(["setup", "--frehs"]) == 1
-        assert "no argument but --fresh, found: --frehs" in capsys.readouterr().err
-        assert course.installs == []
+    @pytest.mark.parametrize("command", ["setup", "check"])
+    def test_other_argument_is_refused(self, command, calls, installs, capsys):
+        assert project.main([command, "--frehs"]) == 1
+        assert "no argument" in capsys.readouterr().err
+        assert (installs, calls) == ([], [])
 
 
-class TestTest:
-    def test_all_steps_run_and_the_failed_one_is_named(self, course, calls, capsys):
+def words_of(calls):
+    return [" ".join(command) for command, _ in calls]
+
+
+class TestChecks:
+    def test_check_tries_all_steps_and_names_the_failed_one(self, calls, capsys):
         calls.failing = ("format",)
-        assert project.main(["test"]) == 1
-        assert len(calls) == 4
-        assert capsys.readouterr().out.splitlines()[-1] == "make test: FAILED in format."
+        assert project.main(["check"]) == 1
+        for words, step in zip(
+            ["ruff check", "ruff format --check", "lint-imports", "mypy", "pytest tests"],
+            words_of(calls),
+            strict=True,
+        ):
+            assert words in step
+        assert capsys.readouterr().out.splitlines()[-1] == "make check: FAILED in format."
 
-    def test_success_is_said_at_the_end(self, course, calls, capsys):
+    def test_test_adds_all_notebooks(self, calls, capsys):
         assert project.main(["test"]) == 0
+        assert len(calls) == 6
+        assert {"--nbval", "--nbval-current-env", "--runxfail"} <= set(calls[-1][0])
+        assert set(lessons([])) <= set(calls[-1][0])
         assert capsys.readouterr().out.splitlines()[-1] == "make test: all steps passed."
 
-    def test_pytest_runs_twice_and_without_the_network(self, course, calls):
+    def test_test_of_one_lesson_runs_nothing_else(self, calls):
+        assert project.main(["test", "05"]) == 0
+        ((command, _),) = calls
+        assert [Path(word).name for word in command if word.endswith(".ipynb")] == [
+            "05_domain_alignment.ipynb"
+        ]
+
+    def test_steps_run_without_network_and_progress_bars(self, calls):
         project.main(["test"])
-        runs = [(command, env) for command, env in calls if "pytest" in command]
-        assert [command[6] for command, _ in runs] == ["tests", "notebooks"]
-        for command, variables in runs:
-            assert command[1:3] == ["-m", "course_utils.network"]
-            assert (variables["TQDM_DISABLE"], variables["HF_HUB_OFFLINE"]) == ("1", "1")
-        assert {"--nbval", "--nbval-current-env", "--runxfail"} <= set(runs[1][0])
+        for command, variables in calls:
+            assert command[0] == "cut"
+            assert variables["TQDM_DISABLE"] == "1"
+            assert cut_variables().items() <= variables.items()
+            assert set(THREADS_THAT_WAIT) <= set(variables)
+
+    def test_workers_have_one_thread_each_and_notebooks_all(self, calls, monkeypatch):
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        project.main(["test"])
+        (*_, (tests, of_tests), (notebooks, of_notebooks)) = calls
+        assert f"--numprocesses={checks.WORKERS}" in tests
+        assert of_tests["OMP_NUM_THREADS"] == "1"
+        assert "OMP_NUM_THREADS" not in of_notebooks
+        assert not any("numprocesses" in word for word in notebooks)
+
+
+class TestLessons:
+    def test_numbers_and_files_are_found_in_order_and_once(self):
+        found = lessons(["7", "05", "notebooks/05_domain_alignment.ipynb"])
+        names = [Path(file).name for file in found]
+        assert names == ["07_text_with_bert.ipynb", "05_domain_alignment.ipynb"]
+
+    def test_no_name_means_all(self):
+        assert lessons([]) == [str(path) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+
+    @pytest.mark.parametrize("command", ["test", "notebooks"])
+    @pytest.mark.parametrize("name", ["95", "tests/toys.py", "notebooks/missing.ipynb", "--fast"])
+    def test_unknown_lesson_is_refused_with_those_that_exist(
+        self, name, command, calls, installs, capsys
+    ):
+        assert project.main([command, "05", name]) == 1
+        error = capsys.readouterr().err
+        assert error.startswith(f"No lesson {name!r}: name lessons by their numbers (00, 01, ")
+        assert error.count("\n") == 1
+        assert (installs, calls) == ([], [])
 
 
 class TestOtherCommands:
-    @pytest.mark.parametrize(("name", "action"), [("run", "run"), ("notebooks", "store")])
-    def test_notebooks_are_run_without_progress_bars(self, name, action, course, calls):
-        assert project.main([name, "notebooks/00_start_here.ipynb"]) == 0
+    def test_notebooks_are_stored_without_progress_bars(self, calls):
+        assert project.main(["notebooks", "00"]) == 0
         ((command, variables),) = calls
-        assert command[2:] == ["course_utils.notebooks", action, "notebooks/00_start_here.ipynb"]
+        assert command[2:4] == ["course_utils.project.notebooks", "store"]
+        assert command[4:] == lessons(["00"])
         assert variables["TQDM_DISABLE"] == "1"
 
     def test_all_drawings_are_tried_and_the_failed_one_is_named(
-        self, course, calls, tmp_path, monkeypatch, capsys
+        self, calls, tmp_path, monkeypatch, capsys
     ):
         monkeypatch.setattr(project, "ROOT", tmp_path)
         (tmp_path / "figures").mkdir()
@@ -152,14 +208,14 @@ class TestOtherCommands:
         assert [Path(command[1]).name for command, _ in calls] == ["draw_a.py", "draw_b.py"]
         assert "Not drawn: draw_a.py" in capsys.readouterr().err
 
-    def test_benchmark_is_a_script_that_gets_the_arguments(self, course, calls):
+    def test_benchmark_is_a_script_that_gets_the_arguments(self, calls):
         assert project.main(["bench", "--splits", "3"]) == 0
         ((command, _),) = calls
         assert Path(command[1]).is_file()
         assert Path(command[1]).name == "solar_cells.py"
         assert command[2:] == ["--splits", "3"]
 
-    def test_lock_file_was_made_by_the_command_lock(self, course, calls):
+    def test_lock_file_was_made_by_the_command_lock(self, calls):
         assert project.main(["lock", "--upgrade"]) == 0
         ((command, _),) = calls
         assert command[1:5] == ["pip", "compile", "requirements.txt", "-o"]
@@ -173,13 +229,8 @@ class TestOtherCommands:
         ]
 
 
-class TestCall:
-    def test_exit_code_is_passed_on(self):
-        assert project.call([sys.executable, "-c", "raise SystemExit(5)"], dict(os.environ)) == 5
-
-
 class TestLab:
-    def test_more_options_are_passed_on(self, course, calls):
+    def test_more_options_are_passed_on(self, calls):
         assert project.main(["lab", "--no-browser"]) == 0
         ((command, _),) = calls
         assert command[1:3] == ["-m", "jupyterlab"]
@@ -191,11 +242,9 @@ class TestLab:
             "--LabApp.news_url=None",
             "--LabApp.extension_manager=readonly",
         }
-        assert options <= set(project.lab_command(Path(sys.executable), []))
+        assert options <= set(project.lab_command([]))
 
-    def test_kernel_of_the_installation_wins_over_the_users_kernel(
-        self, course, tmp_path, monkeypatch
-    ):
+    def test_kernel_of_the_installation_wins_over_the_users_kernel(self, tmp_path, monkeypatch):
         user = tmp_path / "user" / "kernels" / "python3"
         user.mkdir(parents=True)
         kernel = {"argv": ["/elsewhere/python"], "display_name": "other", "language": "python"}
@@ -203,7 +252,7 @@ class TestLab:
         monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "user"))
         monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "user"))
         assert self.python_of_kernel(dict(os.environ)) == "/elsewhere/python"
-        assert self.python_of_kernel(project.lab_environment(course)) == sys.executable
+        assert self.python_of_kernel(project.lab_environment()) == sys.executable
 
     def python_of_kernel(self, variables):
         code = (
@@ -213,17 +262,18 @@ class TestLab:
         command = [sys.executable, "-c", code]
         return subprocess.check_output(command, env=variables, text=True).strip()
 
-    def test_first_lesson_is_served(self, course, tmp_path):
+    def test_first_lesson_is_served(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(project, "PYTHON", sys.executable)
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         extra = ["--no-browser", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
         extra += ["--IdentityProvider.token=", "--ServerApp.ip=127.0.0.1", "--allow-root"]
-        variables = project.lab_environment(course)
+        variables = project.lab_environment()
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
             variables[name] = str(tmp_path / name)
         log = tmp_path / "log"
         with log.open("wb") as output:
-            command = project.lab_command(Path(sys.executable), extra)
+            command = project.lab_command(extra)
             server = subprocess.Popen(
                 command, cwd=ROOT, env=variables, stdout=output, stderr=subprocess.STDOUT
             )
