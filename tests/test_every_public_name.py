@@ -300,65 +300,72 @@ def call(name, arguments):
     return made
 
 
+def other_tensors(value):
+    found = {"array": value.numpy(), "list": value.tolist(), "nobody": None, "text": "numbers"}
+    found |= {"number": 3, "nothing": value[:0], "one": value[:1], "meta": value.to("meta")}
+    found |= {"column": value[..., None]}
+    if not value.is_floating_point():
+        return found | {"negative": value - 1000, "large": value + 10**6}
+    found |= {"float64": value.double(), "float64 array": value.double().numpy()}
+    for name, number in (("nan", torch.nan), ("infinite", torch.inf), ("secret", SECRET)):
+        found[name] = torch.full_like(value, number)
+    found |= {"bytes": (value * 255).to(torch.uint8), "wider": torch.cat([value, value], -1)}
+    return found | {"complex": value.to(torch.complex64)}
+
+
+def other_modules(value):
+    found = {"nobody": None, "text": "model", "class": nn.Linear, "number": 3, "tensor": X}
+    return found | {"no weights": nn.ReLU(), "other": nn.Linear(7, 3)}
+
+
+def other_numbers(value):
+    found = {"text": "3", "nan": float("nan"), "infinite": float("inf"), "negative": -1}
+    found |= {"zero": 0, "fraction": 0.5, "flag": True, "nobody": None, "huge": 10**4}
+    numpy = np.float32(value) if isinstance(value, float) else np.int64(value)
+    return found | {"list": [1], "tensor": X, "numpy": numpy}
+
+
+def other_texts(value):
+    return {"nobody": None, "number": 3, "unknown": "no such thing", "list": ["a"]}
+
+
+def other_samples(value):
+    found = {"nobody": None, "tensor": X, "pair": (X, Y), "text": "samples", "task": task_of()}
+    found |= {"nothing": value.select(torch.arange(0)), "one": value.select(torch.arange(1))}
+    large = Samples(value.inputs, Y + 5, indices=value.indices)
+    return found | {"unknown": value.unlabelled(), "large labels": large}
+
+
+def other_tasks(value):
+    return {"nobody": None, "tensor": X, "pair": (X, Y), "text": "task", "samples": value.train}
+
+
+def other_lists(value):
+    found = {"nobody": None, "number": 3, "text": "one text", "empty": []}
+    return found | {"holes": [*value[:-1], None], "numbers": [3, SECRET]}
+
+
+OTHERS = {
+    Tensor: other_tensors,
+    nn.Module: other_modules,
+    bool: lambda value: {},
+    int | float: other_numbers,
+    str: other_texts,
+    Samples: other_samples,
+    Task: other_tasks,
+    list | tuple: other_lists,
+    object: lambda value: {"nobody": None, "number": 3, "text": "other", "thing": object()},
+}
+
+
 def others(value):
-    """Yield what users give in place of a good value, each with a name."""
-    if isinstance(value, Tensor):
-        yield "array", value.numpy()
-        yield "list", value.tolist()
-        yield "nobody", None
-        yield "text", "numbers"
-        yield "number", 3
-        yield "nothing", value[:0]
-        yield "one", value[:1]
-        yield "meta", value.to("meta")
-        yield "column", value[..., None]
-        if value.is_floating_point():
-            yield "float64", value.double()
-            yield "float64 array", value.double().numpy()
-            yield "nan", torch.full_like(value, torch.nan)
-            yield "infinite", torch.full_like(value, torch.inf)
-            yield "secret", torch.full_like(value, SECRET)
-            yield "bytes", (value * 255).to(torch.uint8)
-            yield "wider", torch.cat([value, value], -1)
-            yield "complex", value.to(torch.complex64)
-        else:
-            yield "negative", value - 1000
-            yield "large", value + 10**6
-    elif isinstance(value, nn.Module):
-        yield from {"nobody": None, "text": "model", "class": nn.Linear, "number": 3}.items()
-        yield "no weights", nn.ReLU()
-        yield "other", nn.Linear(7, 3)
-        yield "tensor", X
-    elif isinstance(value, bool):
-        return
-    elif isinstance(value, int | float):
-        yield from {"text": "3", "nan": float("nan"), "infinite": float("inf")}.items()
-        yield from {"negative": -1, "zero": 0, "fraction": 0.5, "flag": True}.items()
-        yield from {"nobody": None, "huge": 10**4, "list": [1], "tensor": X}.items()
-        yield "numpy", np.float32(value) if isinstance(value, float) else np.int64(value)
-    elif isinstance(value, str):
-        yield from {"nobody": None, "number": 3, "unknown": "no such thing", "list": ["a"]}.items()
-    elif isinstance(value, Samples | Task):
-        yield from {"nobody": None, "tensor": X, "pair": (X, Y), "text": "samples"}.items()
-        if isinstance(value, Samples):
-            yield "task", task_of()
-            yield "nothing", value.select(torch.arange(0))
-            yield "one", value.select(torch.arange(1))
-            yield "unknown", value.unlabelled()
-            yield "large labels", Samples(value.inputs, Y + 5, indices=value.indices)
-        else:
-            yield "samples", value.train
-    elif isinstance(value, list | tuple):
-        yield from {"nobody": None, "number": 3, "text": "one text", "empty": []}.items()
-        yield "holes", [*value[:-1], None]
-        yield "numbers", [3, SECRET]
-    else:
-        yield from {"nobody": None, "number": 3, "text": "other", "thing": object()}.items()
+    """Return what users give in place of a good value, by name."""
+    return next(make(value) for kind, make in OTHERS.items() if isinstance(value, kind))
 
 
 with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
     WAYS = {
-        (name, parameter.name): [way for way, _ in others(example(name, parameter.name))]
+        (name, parameter.name): list(others(example(name, parameter.name)))
         for name in PUBLIC
         for parameter in parameters(name)
     }
@@ -426,7 +433,7 @@ def test_the_examples_are_good(name, tmp_path):
 @pytest.mark.parametrize(("name", "parameter", "way"), CASES)
 def test_wrong_argument_is_understood_or_refused_in_one_line(name, parameter, way):
     arguments = arguments_of(name)
-    arguments[parameter] = dict(others(example(name, parameter)))[way]
+    arguments[parameter] = others(example(name, parameter))[way]
     if name in SLOW and way in ("numpy", "zero", "one", "array", "list", "huge"):
         pytest.skip("it may be right, and takes seconds then")
     before = all_states(arguments)

@@ -115,7 +115,7 @@ class _ModelWriter(Writer):
         # number and object by id; objects are kept, or their ids would be used again
         self.known: dict[int, tuple[int, Any]] = {}
 
-    def other(self, value: Any) -> None:
+    def other(self, value: Any) -> None:  # noqa: C901, one line for each kind of thing
         """Write what is no plain value; what was written before, by its number."""
         if id(value) in self.known:
             self.note("again", self.known[id(value)][0])

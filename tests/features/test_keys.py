@@ -18,7 +18,7 @@ from toys import one_thread  # noqa: F401, a fixture
 from course_utils.features import extraction
 from course_utils.features.extraction import extract_features, stage_features, text_features
 from course_utils.features.keys import cached_answer, model_fingerprint
-from course_utils.features.prefix import CachedPrefix
+from course_utils.features.prefix import FrozenStages
 from course_utils.models.classifier import Backbone, Preprocessing, small_cnn
 from course_utils.models.freezing import freeze, unfreeze
 from course_utils.models.lora import add_lora, merge_lora, without_lora
@@ -164,12 +164,12 @@ class TestAnotherAnswer:
     def test_stages_and_activations_see_an_attribute_too(self):
         model = small_cnn()
         first = stage_features(model.backbone, IMAGES)["stage1"]
-        kept = CachedPrefix(model, after="stage1").activations(IMAGES)
+        kept = FrozenStages(model, after="stage1").activations(IMAGES)
         model.backbone.body[1].stride = 1  # a number, no weight
         model.backbone.body[1].kernel_size = 1
         assert stage_features(model.backbone, IMAGES)["stage1"].shape == first.shape
         assert not stage_features(model.backbone, IMAGES)["stage1"].allclose(first)
-        assert CachedPrefix(model, after="stage1").activations(IMAGES).shape != kept.shape
+        assert FrozenStages(model, after="stage1").activations(IMAGES).shape != kept.shape
 
     def test_hook_for_all_modules_is_seen(self):
         backbone = make_backbone()

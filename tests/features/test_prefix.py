@@ -100,8 +100,8 @@ class TestActivations:
             def views(x, factor=brighter):
                 return [x * factor]
 
-            found = CachedPrefix(model, after="stage1", views=views).activations(images)
-            alone = CachedPrefix(model, after="stage1", views=views)
+            found = FrozenStages(model, after="stage1", views=views).activations(images)
+            alone = FrozenStages(model, after="stage1", views=views)
             assert found.equal(alone.activations(images, use_cache=False))
         assert len(list(own_cache.glob("activations-*.safetensors"))) == 2
 
@@ -144,11 +144,11 @@ class TestActivations:
     @pytest.mark.parametrize("views", [lambda x: x, lambda x: [], lambda x: [x, x[:, :, 1:]]])
     def test_views_that_do_not_fit_are_refused(self, model, views):
         with pytest.raises(ValueError, match="views gives .*; give a function that returns a list"):
-            CachedPrefix(model, after="stage1", views=views).activations(IMAGES)
+            FrozenStages(model, after="stage1", views=views).activations(IMAGES)
 
     def test_backbone_for_a_model_is_refused(self, model):
         with pytest.raises(TypeError, match="model is .*give (a )?Classifier"):
-            CachedPrefix(model.backbone, after="stage1")
+            FrozenStages(model.backbone, after="stage1")
 
     @pytest.mark.parametrize("use_cache", [True, False])
     def test_table_is_an_ordinary_tensor(self, use_cache, model):
