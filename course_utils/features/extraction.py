@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from course_utils.data.tasks import Task
+from course_utils.environment.arguments import check_texts
 from course_utils.environment.cache import cached_tensor, fingerprint, weights_fingerprint
 from course_utils.environment.machine import device, progress_bar
 from course_utils.models.classifier import Backbone
@@ -151,11 +152,13 @@ def text_features(
 
     Raises
     ------
+    TypeError
+        If ``texts`` is one text, or has an entry that is none.
     ValueError
         If there is no text, one is empty for a network that needs a token, or ``max_tokens``
         does not fit the network.
     """
-    if len(texts) == 0:
+    if not (texts := check_texts("texts", texts)):
         raise ValueError("texts is empty; give at least one text")
     tokens = backbone.tokenize(texts, max_tokens)
     compute = partial(_compute_texts, backbone, tokens)

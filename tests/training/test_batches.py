@@ -53,9 +53,7 @@ class TestForwardBatches:
 
     def test_texts_are_refused_by_training_and_evaluation(self):
         samples = Samples(Texts(["a", "b"]), torch.tensor([0, 1]))
-        with pytest.raises(
-            TypeError, match=r"inputs is Texts\(2 texts, first 'a'\), and a network"
-        ):
+        with pytest.raises(TypeError, match=r"inputs is Texts\(2 texts\), and a network"):
             fit(nn.Linear(1, 2), samples, CrossEntropy(), num_epochs=1)
         with pytest.raises(TypeError, match="turn texts into tokens first"):
             evaluate(nn.Linear(1, 2), samples)
