@@ -9,7 +9,8 @@ from torch import Tensor
 from course_utils.data.samples import Samples
 from course_utils.data.splits import split_parts
 from course_utils.data.tasks import Task
-from course_utils.data.texts import Texts
+from course_utils.data.texts import Texts, one_text
+from course_utils.environment.arguments import check_texts
 from course_utils.environment.packages import package_path
 
 CLASSES = ("business", "entertainment", "politics", "sports", "tech")  # the folders of the package
@@ -105,12 +106,17 @@ def split_article(article: str, *, fewest_words: int = 5) -> tuple[str, list[str
     headline : str
     sentences : list of str
 
+    Raises
+    ------
+    TypeError
+        If ``article`` is no text, such as a list of them.
+
     Examples
     --------
     >>> split_article('Profits rise\nIt rose by 0.5% in May. "We are very glad indeed." Really?')
     ('Profits rise', ['It rose by 0.5% in May.', '"We are very glad indeed."'])
     """
-    headline, _, body = article.partition("\n")
+    headline, _, body = one_text("article", article).partition("\n")
     # look-behinds keep the mark and the quotation mark with their sentence
     pieces = re.split(r"(?<=[.!?])\s+|(?<=[.!?][\"'])\s+|\n+", body)
     sentences = [piece.strip() for piece in pieces]
@@ -126,7 +132,7 @@ def first_places(texts: Texts) -> Tensor:
     [0, 1, 3]
     """
     places: dict[str, int] = {}
-    for place, text in enumerate(texts):
+    for place, text in enumerate(check_texts("texts", texts)):
         places.setdefault(text, place)
     return torch.tensor(list(places.values()), dtype=torch.int64)
 

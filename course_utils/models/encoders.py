@@ -1,29 +1,15 @@
-"""Any other text encoder: from a folder, or from the Hugging Face hub where the internet is there.
-
-The course itself needs none of this. It is the door to larger networks.
-"""
+"""Text encoders: MiniLM from an installed package, or any other from a folder or the hub."""
 
 import os
-from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+
+from course_utils.environment.arguments import check_choice, described
 from course_utils.environment.machine import seeded
 from course_utils.environment.packages import verify_package
+from course_utils.models.folders import FROM_FOLDER, load_folder, load_words, silence, tokenizer_of
 from course_utils.models.text import TextBackbone
-from course_utils.models.tokenizer import Tokenizer, bert_tokenizer
-
-# what MiniLM-L6 has less of than BERT-base (Wang et al. 2020, arXiv:2002.10957)
-MINILM = {
-    "hidden_size": 384,
-    "num_hidden_layers": 6,
-    "num_attention_heads": 12,
-    "intermediate_size": 1536,
-}
-
-
-# stored in the file, and no part of the encoder: a table of 0, 1, 2, ..., and a layer for another
-# use of the first token, which sentence features do not need
-NOT_NEEDED = ("embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias")
 
 
 def text_encoder(
@@ -66,19 +52,18 @@ def text_encoder(
             f"seed is {seed}, but the weights of MiniLM are always the same; "
             "leave it out, or give weights='random'"
         )
-    from transformers import BertConfig, BertModel  # takes seconds to import
-
-    tokenizer = bert_tokenizer()
-    # without a seed the global numbers move on, or two random starts would be the same
-    with seeded(0 if weights == "minilm" else seed):
-        body = BertModel(BertConfig(**MINILM), add_pooling_layer=False)
+    folder = verify_package("minilm").parent
     if weights == "minilm":
-        from safetensors.torch import load_file
+        body, words = load_folder(folder)
+    else:
+        from transformers import AutoConfig, AutoModel  # takes seconds to import
 
-        stored = load_file(verify_package("minilm"))
-        body.load_state_dict({k: v for k, v in stored.items() if k not in NOT_NEEDED})
+        config = AutoConfig.from_pretrained(folder, **FROM_FOLDER)
+        with seeded(seed):
+            body, words = AutoModel.from_config(config, add_pooling_layer=False), load_words(folder)
     name = f"MiniLM-L6, {'sentence' if weights == 'minilm' else weights} weights"
-    return TextBackbone(name, body, MINILM["hidden_size"], tokenizer, pooling=pooling).eval()
+    tokenizer = tokenizer_of(words, body.config)
+    return TextBackbone(name, body, body.config.hidden_size, tokenizer, pooling=pooling).eval()
 
 
 # no file whose reading could run code, and no second copy of the weights in another format
@@ -92,7 +77,7 @@ def load_encoder(
 
     Parameters
     ----------
-    name : str
+    name : str or pathlib.Path
         A folder with ``config.json``, ``model.safetensors`` and ``tokenizer.json``, or the name
         of such a model on the Hugging Face hub.
     allow_download : bool
@@ -112,31 +97,47 @@ def load_encoder(
     OSError
         If the model is not on this machine, or could not be fetched; the message says what to do.
     ValueError
-        If the files are there and are no encoder that the course can use.
+        If the files are there and are no encoder of texts, or a tensor is missing, left over, of
+        another shape or not finite. A pooler, and the head of the source task, may be there or not.
     """
-    folder = Path(name) if Path(name).is_dir() else _fetch(name, allow_download)
-    from transformers import AutoModel, AutoTokenizer  # takes seconds to import
-
+    check_choice("pooling", pooling, TextBackbone.POOLINGS)
+    folder = _find(name, allow_download)
     try:
-        with _silence():
-            # a name, and not a folder, would be looked up in the internet even here
-            body = AutoModel.from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, dtype="float32"
-            )
-            words = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        body, words = load_folder(folder)
+        backbone = TextBackbone(
+            Path(name).name,
+            body,
+            body.config.hidden_size,
+            tokenizer_of(words, body.config),
+            pooling=pooling,
+            longest=words.model_max_length,
+        ).eval()
+        _check_answer(backbone)
     except Exception as error:  # the library has no common class for what is wrong with a folder
         raise ValueError(
-            f"name is {name!r}, where no sound encoder is ({_first_line(error)}); give a folder "
-            "with config.json, model.safetensors and tokenizer.json"
+            f"name is {str(name)!r}, where no sound encoder is ({_first_line(error)}); give a "
+            "folder with config.json, model.safetensors and tokenizer.json"
         ) from error
-    tokenizer = _tokenizer(name, words, body)
-    if getattr(body, "pooler", None) is not None:
-        body.pooler = None  # a layer that only a head for whole texts of the source task needs
-    longest = min(body.config.max_position_embeddings, words.model_max_length)
-    backbone = TextBackbone(
-        Path(name).name, body, body.config.hidden_size, tokenizer, pooling=pooling, longest=longest
-    )
-    return backbone.eval()
+    return backbone
+
+
+@torch.inference_mode()
+def _check_answer(backbone: TextBackbone) -> None:
+    """Raise if the features of a text are no numbers: some settings show only in an answer."""
+    features = backbone(backbone.tokenize(["a"], min(8, backbone.longest)))
+    if features.shape != (1, backbone.num_features) or not features.isfinite().all():
+        raise ValueError("its features of a text are not finite, or of another number")
+
+
+def _find(name: str, allow_download: bool) -> Path:
+    """Return the folder of an encoder: the one that is named, or that of a model of the hub."""
+    if not isinstance(name, str | Path):
+        raise TypeError(f"name is {described(name)}; give a folder, or the name of a model")
+    if not str(name):
+        raise ValueError("name is empty; give a folder, or the name of a model")
+    if Path(name).is_file():
+        raise ValueError(f"name is {str(name)!r}, which is a file; give the folder it is in")
+    return Path(name) if Path(name).is_dir() else _fetch(str(name), allow_download)
 
 
 def _fetch(name: str, allow_download: bool) -> Path:
@@ -146,7 +147,7 @@ def _fetch(name: str, allow_download: bool) -> Path:
 
     constants.HF_HUB_DISABLE_TELEMETRY = True  # nobody needs to hear of it
     try:
-        with _silence(keep_bars=not _is_set("TQDM_DISABLE")):
+        with silence(keep_bars=not _is_set("TQDM_DISABLE")):
             folder = huggingface_hub.snapshot_download(
                 name, allow_patterns=PATTERNS, local_files_only=not allow_download
             )
@@ -167,47 +168,10 @@ def _fetch(name: str, allow_download: bool) -> Path:
     return Path(folder)
 
 
-def _tokenizer(name, words, body) -> Tokenizer:
-    """Take the rules out of a tokenizer of transformers, and check that they fit the weights."""
-    rules = getattr(words, "backend_tokenizer", None)
-    if rules is None or words.pad_token is None or body.config.is_encoder_decoder:
-        raise ValueError(
-            f"name is {name!r}, which has no fast tokenizer, no token for padding, or a decoder; "
-            "give an encoder such as BERT, RoBERTa or MiniLM"
-        )
-    tokenizer = Tokenizer(rules, words.pad_token)
-    if tokenizer.num_tokens > body.config.vocab_size:
-        raise ValueError(
-            f"name is {name!r}, where the tokenizer has {tokenizer.num_tokens} tokens and the "
-            f"weights know {body.config.vocab_size}; give the tokenizer of these weights"
-        )
-    return tokenizer
-
-
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    line = (str(error).splitlines() or [""])[0].rstrip(".")
+    return line if " " in line else f"{type(error).__name__} {line}".strip()
 
 
 def _is_set(variable: str) -> bool:
     return os.environ.get(variable, "0") not in ("", "0")
-
-
-@contextmanager
-def _silence(*, keep_bars: bool = False):
-    """Keep advice and bars of the libraries out of a stored output; give them back at the end."""
-    from huggingface_hub.utils import logging as hub
-    from transformers.utils import logging
-
-    levels = hub.get_verbosity(), logging.get_verbosity()
-    had_bars = logging.is_progress_bar_enabled()
-    hub.set_verbosity_error()
-    logging.set_verbosity_error()
-    if not keep_bars:
-        logging.disable_progress_bar()  # of both libraries
-    try:
-        yield
-    finally:
-        hub.set_verbosity(levels[0])
-        logging.set_verbosity(levels[1])
-        if had_bars:
-            logging.enable_progress_bar()

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from course_utils.data.texts import one_text
+from course_utils.environment.arguments import check_number
 from course_utils.models.gpt import GPT
 from course_utils.models.inference import evaluation_mode
 from course_utils.models.tokenizer import END, Tokenizer
@@ -44,20 +46,21 @@ def sample_text(
     Raises
     ------
     ValueError
-        If ``num_tokens`` is below 1, or ``temperature`` below 0.
+        If ``num_tokens`` is below 1 or ``temperature`` below 0, the model does not know a token of
+        the prompt, or answers with NaN.
     """
-    if num_tokens < 1:
-        raise ValueError(f"num_tokens is {num_tokens}; give 1 or more")
-    if not 0 <= temperature < float("inf"):
-        raise ValueError(f"temperature is {temperature}; give 0 or more")
-    generator = torch.Generator().manual_seed(seed)
+    num_tokens = check_number("num_tokens", num_tokens, low=1, whole=True)
+    temperature = check_number("temperature", temperature, low=0)
+    generator = torch.Generator().manual_seed(check_number("seed", seed, whole=True))
     end = tokenizer.number_of(END)
-    numbers = [end, *tokenizer.encode(prompt)]
+    numbers = [end, *tokenizer.encode(one_text("prompt", prompt))]
     place = next(model.parameters()).device
     with evaluation_mode(model):
         for _ in range(num_tokens):
             seen = torch.tensor([numbers[-model.context :]], device=place)
             logits = model(seen)[0, -1].float().cpu()
+            if logits.isnan().any():
+                raise ValueError("model gives logits that are no numbers; look at its weights")
             logits[tokenizer.pad_id] = -torch.inf  # never seen in training, so never said
             numbers.append(_draw(logits, temperature, generator))
             if numbers[-1] == end:

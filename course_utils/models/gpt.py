@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812, the name torch itself uses
 from torch import Tensor, nn
 
+from course_utils.environment.arguments import check_number
 from course_utils.environment.machine import seeded
 from course_utils.models.text import TextBackbone
-from course_utils.models.tokenizer import Tokenizer
+from course_utils.models.tokenizer import Tokenizer, check_tokens
 
 
 class CausalAttention(nn.Module):
@@ -122,9 +123,13 @@ class GPT(nn.Module):
         dropout: float = 0.0,
         seed: int | None = None,
     ):
-        _check_sizes(num_tokens, width, depth, heads, context)
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout is {dropout}; give 0 to below 1")
+        sizes = {"num_tokens": num_tokens, "width": width, "depth": depth}
+        sizes |= {"heads": heads, "context": context}
+        checked = [check_number(name, size, low=1, whole=True) for name, size in sizes.items()]
+        num_tokens, width, depth, heads, context = checked
+        if width % heads:
+            raise ValueError(f"width is {width} and heads is {heads}; give a multiple of the heads")
+        dropout = check_number("dropout", dropout, low=0, below=1)
         super().__init__()
         self.context = context
         with seeded(seed):
@@ -151,8 +156,9 @@ class GPT(nn.Module):
         Raises
         ------
         ValueError
-            If the texts are longer than the context.
+            If these are no tokens, one is unknown, or the texts are longer than the context.
         """
+        check_tokens(tokens, self.token_embedding.num_embeddings)
         length = tokens.shape[1]
         if length > self.context:
             raise ValueError(
@@ -172,15 +178,6 @@ class GPT(nn.Module):
     def extra_repr(self) -> str:
         """Say in the text of the network what its parts do not."""
         return f"heads={self.blocks[0].attention.heads}, context={self.context}"
-
-
-def _check_sizes(num_tokens, width, depth, heads, context):
-    sizes = {"num_tokens": num_tokens, "width": width, "depth": depth}
-    for name, size in (sizes | {"heads": heads, "context": context}).items():
-        if size < 1:
-            raise ValueError(f"{name} is {size}; give 1 or more")
-    if width % heads:
-        raise ValueError(f"width is {width} and heads is {heads}; give a multiple of the heads")
 
 
 class GPTBackbone(TextBackbone):
@@ -209,6 +206,11 @@ class GPTBackbone(TextBackbone):
     def __init__(self, name: str, body: GPT, tokenizer: Tokenizer, *, pooling: str = "last"):
         width = body.token_embedding.embedding_dim
         super().__init__(name, body, width, tokenizer, pooling=pooling, longest=body.context)
+
+    @property
+    def num_tokens(self) -> int:
+        """V, the number of tokens that the weights know."""
+        return self.body.token_embedding.num_embeddings
 
     def vectors(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Map tokens (N, T) to vectors (N, T, W); padding is later than the text, so unseen."""

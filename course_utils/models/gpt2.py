@@ -36,7 +36,8 @@ def load_gpt2_weights(gpt: GPT, weights: dict[str, Tensor]) -> GPT:
     Raises
     ------
     ValueError
-        If a tensor is missing, left over, or has another shape. Nothing is loaded then.
+        If a tensor is missing, left over, has another shape, or is not finite. Then nothing is
+        loaded.
 
     Notes
     -----
@@ -61,6 +62,8 @@ def load_gpt2_weights(gpt: GPT, weights: dict[str, Tensor]) -> GPT:
                 f"{name} has shape {tuple(ours.shape)} in the network and "
                 f"{tuple(renamed[name].shape)} in weights; give a GPT of the same size"
             )
+        if not renamed[name].isfinite().all():
+            raise ValueError(f"{name} in weights is not finite; take sound weights")
     gpt.load_state_dict(renamed)
     return gpt
 

@@ -6,6 +6,9 @@ Letters in shapes: N rows of text, T tokens of a row, V tokens that are known.
 import torch
 from torch import Tensor
 
+from course_utils.environment.arguments import check_number
+from course_utils.models.tokenizer import check_tokens
+
 
 def unigram_table(tokens: Tensor, num_tokens: int, *, pad_id: int = 0) -> Tensor:
     """Count how often each token occurs, and make probabilities of that.
@@ -36,7 +39,9 @@ def unigram_table(tokens: Tensor, num_tokens: int, *, pad_id: int = 0) -> Tensor
     >>> unigram_table(torch.tensor([[1, 1, 2], [1, 0, 0]]), num_tokens=4)
     tensor([0.0000, 0.5714, 0.2857, 0.1429], dtype=torch.float64)
     """
-    _check_tokens(tokens, num_tokens)
+    num_tokens = check_number("num_tokens", num_tokens, low=1, whole=True)
+    pad_id = check_number("pad_id", pad_id, low=0, high=num_tokens - 1, whole=True)
+    check_tokens(tokens, num_tokens)
     counts = torch.bincount(tokens[tokens != pad_id], minlength=num_tokens).double() + 1
     counts[pad_id] = 0
     return counts / counts.sum()
@@ -75,8 +80,8 @@ def bigram_table(
     ----------
     MacKay and Peto 1995, doi:10.1017/S1351324900000218.
     """
-    if not 0 < strength < float("inf"):
-        raise ValueError(f"strength is {strength}; give a number above 0")
+    strength = check_number("strength", strength, above=0)
+    check_tokens(tokens, right_of=pad_id)
     unigram = unigram_table(tokens, num_tokens, pad_id=pad_id)
     last, following = tokens[:, :-1], tokens[:, 1:]
     is_pair = (last != pad_id) & (following != pad_id)
@@ -105,7 +110,7 @@ def table_loss(table: Tensor, tokens: Tensor, *, pad_id: int = 0) -> float:
     ValueError
         If a token is no number from 0 to V - 1, or there is none to predict.
     """
-    _check_tokens(tokens, len(table))
+    check_tokens(tokens, len(table), right_of=pad_id)
     last, following = tokens[:, :-1], tokens[:, 1:]
     is_counted = following != pad_id
     if not is_counted.any():
@@ -113,17 +118,3 @@ def table_loss(table: Tensor, tokens: Tensor, *, pad_id: int = 0) -> float:
     last, following = last[is_counted], following[is_counted]
     probabilities = table[following] if table.ndim == 1 else table[last, following]
     return -probabilities.log().mean().item()
-
-
-def _check_tokens(tokens: Tensor, num_tokens: int) -> None:
-    if tokens.ndim != 2 or tokens.dtype != torch.int64 or tokens.numel() == 0:
-        raise ValueError(
-            f"tokens has shape {tuple(tokens.shape)} and type {tokens.dtype}; give (N, T) of "
-            "torch.int64"
-        )
-    lowest, highest = int(tokens.min()), int(tokens.max())
-    if lowest < 0 or highest >= num_tokens:
-        raise ValueError(
-            f"tokens has numbers from {lowest} to {highest}; {num_tokens} are known, 0 to "
-            f"{num_tokens - 1}"
-        )

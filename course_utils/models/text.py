@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.data.tasks import Task
-from course_utils.models.tokenizer import Tokenizer
+from course_utils.environment.arguments import check_number
+from course_utils.models.tokenizer import Tokenizer, check_tokens
 
 
 class TextBackbone(nn.Module):
@@ -29,12 +30,13 @@ class TextBackbone(nn.Module):
     pooling : {'mean', 'cls'}
         Features of a text: the mean of its vectors, or the vector of its first token.
     longest : int, optional
-        Most tokens that a text may have. Default: as many as the body has positions.
+        Most tokens that a text may have. Default, and at most: as many as the body has positions.
 
     Raises
     ------
     ValueError
-        If ``pooling`` is not one of the allowed values.
+        If ``pooling`` is not one of the allowed values, or the body does not say how many positions
+        it has and ``longest`` does not either.
     """
 
     POOLINGS = ("mean", "cls")
@@ -52,13 +54,23 @@ class TextBackbone(nn.Module):
         if pooling not in self.POOLINGS:
             allowed = " or ".join(map(repr, self.POOLINGS))
             raise ValueError(f"pooling is {pooling!r}; give {allowed}")
+        if _position_starts(body) - {tokenizer.pad_id}:
+            raise ValueError(
+                f"tokenizer has {tokenizer.pad_id} for padding, from which the body counts its "
+                f"positions by {min(_position_starts(body))}; give the tokenizer of these weights"
+            )
         super().__init__()
         self.name = name
         self.body = body
         self.num_features = num_features
         self.tokenizer = tokenizer
         self.pooling = pooling
-        self.longest = longest or body.config.max_position_embeddings
+        self.longest = _longest(body, longest)
+
+    @property
+    def num_tokens(self) -> int:
+        """V, the number of tokens that the weights know."""
+        return self.body.config.vocab_size
 
     @property
     def description(self) -> str:
@@ -74,6 +86,7 @@ class TextBackbone(nn.Module):
         ValueError
             If ``max_tokens`` is more than the network has positions, or too few.
         """
+        max_tokens = check_number("max_tokens", max_tokens, low=1, whole=True)
         if max_tokens > self.longest:
             raise ValueError(
                 f"max_tokens is {max_tokens}; {self.name} reads {self.longest} at most"
@@ -81,14 +94,20 @@ class TextBackbone(nn.Module):
         return self.tokenizer(texts, max_tokens)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Map tokens (N, T) to features (N, D). Padding has no influence.
+        """Map tokens (N, T) to features (N, D). Padding has no influence, wherever it stands.
 
         Raises
         ------
-        ValueError
-            If these are no tokens, or a row has nothing but padding.
+        TypeError, ValueError
+            If these are no tokens, or more than the network reads; a row has nothing but padding.
         """
+        check_tokens(tokens, self.num_tokens)
         tokens, mask = without_padding(tokens, self.tokenizer.pad_id)
+        if tokens.shape[1] > self.longest:
+            raise ValueError(
+                f"tokens has a text of {tokens.shape[1]} tokens; {self.name} reads {self.longest} "
+                "at most"
+            )
         return _pool(self.vectors(tokens, mask), mask, self.pooling)
 
     def vectors(self, tokens: Tensor, mask: Tensor) -> Tensor:
@@ -111,13 +130,32 @@ def _pool(vectors: Tensor, mask: Tensor, pooling: str) -> Tensor:
     return torch.einsum("nt,ntd->nd", weights, vectors)
 
 
+def _position_starts(body: nn.Module) -> set[int]:
+    """Return the number of the padding in each table of positions that depends on it."""
+    tables = [part for name, part in body.named_modules() if name.endswith("position_embeddings")]
+    return {getattr(table, "padding_idx", None) for table in tables} - {None}
+
+
+def _longest(body: nn.Module, longest: int | None) -> int:
+    """Return how many tokens a body reads, or fewer if that is asked for."""
+    limits = [] if longest is None else [check_number("longest", longest, low=1, whole=True)]
+    if (positions := getattr(getattr(body, "config", None), "max_position_embeddings", 0)) > 0:
+        # RoBERTa and its kin number positions from that of the padding on: the first ones are lost
+        limits.append(positions - max((start + 1 for start in _position_starts(body)), default=0))
+    if not limits:
+        raise ValueError("longest is None, and the body does not name its positions; give longest")
+    return min(limits)
+
+
 def without_padding(tokens: Tensor, pad_id: int) -> tuple[Tensor, Tensor]:
-    """Cut off the columns that are padding in all rows: short texts make short work.
+    """Move texts to the left and cut off what is padding in all rows: short texts make short work.
+
+    So a text gets the same positions, and the same features, wherever its padding stands.
 
     Parameters
     ----------
     tokens : torch.Tensor of shape (N, T), int64
-        Rows filled with ``pad_id`` on the right.
+        Rows filled with ``pad_id``.
     pad_id : int
         Number of the token for padding.
 
@@ -139,15 +177,14 @@ def without_padding(tokens: Tensor, pad_id: int) -> tuple[Tensor, Tensor]:
     tensor([[ True,  True],
             [ True, False]])
     """
-    if tokens.ndim != 2 or tokens.dtype != torch.int64:
-        raise ValueError(
-            f"tokens has shape {tuple(tokens.shape)} and type {tokens.dtype}; give (N, T) of "
-            "torch.int64, from tokenize"
-        )
+    check_tokens(tokens)
     mask = tokens != pad_id
     if not mask.any(1).all():
         row = int((~mask.any(1)).nonzero()[0])
         raise ValueError(f"tokens has nothing but padding in row {row}; leave empty texts out")
+    if (mask[:, 1:] & ~mask[:, :-1]).any():
+        order = mask.byte().argsort(dim=1, descending=True, stable=True)
+        tokens, mask = tokens.gather(1, order), mask.gather(1, order)
     longest = int(mask.any(0).nonzero()[-1]) + 1
     return tokens[:, :longest], mask[:, :longest]
 

@@ -4,11 +4,13 @@ Letters in shapes: N texts, T tokens of a text, V tokens that a tokenizer knows.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from course_utils.environment.packages import verify_package
+from course_utils.data.texts import one_text
+from course_utils.environment.arguments import check_number, check_texts, described
 
 PAD, END = "<pad>", "<end>"  # fills short rows; stands after each text
 
@@ -33,7 +35,8 @@ class Tokenizer:
 
     Examples
     --------
-    >>> tokenizer = bert_tokenizer()
+    >>> from course_utils.models import text_encoder
+    >>> tokenizer = text_encoder().tokenizer
     >>> tokenizer.tokenize("Rain delays the hovercraft.")
     ['[CLS]', 'rain', 'delays', 'the', 'hove', '##rc', '##raf', '##t', '.', '[SEP]']
     >>> tokenizer(["Rain.", "No more rain!"], max_tokens=6)
@@ -57,11 +60,11 @@ class Tokenizer:
 
     def tokenize(self, text: str) -> list[str]:
         """Return the tokens of a text as texts, to look at."""
-        return self.rules.encode(text).tokens
+        return self.rules.encode(one_text("text", text)).tokens
 
     def encode(self, text: str) -> list[int]:
         """Return the numbers of all tokens of a text."""
-        return self.rules.encode(text).ids
+        return self.rules.encode(one_text("text", text)).ids
 
     def __call__(self, texts: Sequence[str], max_tokens: int) -> Tensor:
         """Turn N texts into token numbers, int64 of shape (N, max_tokens).
@@ -72,28 +75,37 @@ class Tokenizer:
         Raises
         ------
         TypeError
-            If it is one text instead of several.
+            If it is one text instead of several, or an entry is no text.
         ValueError
             If ``max_tokens`` leaves no room for a token of the text itself.
         """
-        if isinstance(texts, str):
-            raise TypeError(f"texts is one text, {texts[:40]!r}; give a list of texts: [text]")
+        texts = check_texts("texts", texts)
         marks = self.rules.num_special_tokens_to_add(False)
-        if max_tokens < marks + 1:
-            raise ValueError(f"max_tokens is {max_tokens}; give {marks + 1} or more")
-        table = torch.full((len(texts), max_tokens), self.pad_id, dtype=torch.int64)
+        max_tokens = check_number("max_tokens", max_tokens, low=marks + 1, whole=True)
         self.rules.enable_truncation(max_tokens)
         try:
-            for row, text in zip(table, texts, strict=True):
-                numbers = self.encode(text)
-                row[: len(numbers)] = torch.tensor(numbers, dtype=torch.int64)
+            rows = [self.rules.encode(text).ids for text in texts]
         finally:
             self.rules.no_truncation()
-        return table
+        filled = [row + [self.pad_id] * (max_tokens - len(row)) for row in rows]
+        return torch.tensor(filled, dtype=torch.int64).view(len(texts), max_tokens)
 
     def decode(self, numbers: Tensor | Sequence[int]) -> str:
-        """Turn the numbers of one text back into a text; tokens for padding and marks vanish."""
-        return self.rules.decode([int(number) for number in numbers])
+        """Turn the numbers of one text back into a text; tokens for padding and marks vanish.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If these are no whole numbers, or one is no token.
+        """
+        if isinstance(numbers, str | bytes) or not isinstance(numbers, Iterable):
+            raise TypeError(f"numbers is {described(numbers)}; give the tokens of one text")
+        row = numbers.tolist() if isinstance(numbers, Tensor) else numbers
+        checked = [check_number("numbers", number, low=0, whole=True) for number in row]
+        for number in set(checked):
+            if self.rules.id_to_token(number) is None:
+                raise ValueError(f"numbers has {number}; {self.num_tokens} tokens are known")
+        return self.rules.decode(checked)
 
     def number_of(self, token: str) -> int:
         """Return the number of a token.
@@ -119,20 +131,6 @@ class Tokenizer:
         return f"Tokenizer({self.num_tokens:,} tokens)"
 
 
-def bert_tokenizer() -> Tokenizer:
-    """Return the tokenizer of MiniLM: WordPiece of BERT, 30,522 tokens, lower case.
-
-    Raises
-    ------
-    course_utils.environment.PackageError
-        If the package is missing or its file has another checksum.
-    """
-    import tokenizers
-
-    file = verify_package("minilm").with_name("tokenizer.json")
-    return Tokenizer(tokenizers.Tokenizer.from_file(str(file)), "[PAD]")
-
-
 def train_tokenizer(texts: Iterable[str], num_tokens: int = 2000) -> Tokenizer:
     """Learn byte-pair tokens from texts, and from nothing else.
 
@@ -149,6 +147,8 @@ def train_tokenizer(texts: Iterable[str], num_tokens: int = 2000) -> Tokenizer:
 
     Raises
     ------
+    TypeError
+        If ``texts`` is one text, or has an entry that is none.
     ValueError
         If ``num_tokens`` has no room for the bytes and the two marks.
 
@@ -165,9 +165,8 @@ def train_tokenizer(texts: Iterable[str], num_tokens: int = 2000) -> Tokenizer:
     >>> tokenizer.decode(tokenizer.encode("Any text, 5 £"))
     'Any text, 5 £'
     """
-    smallest = NUMBER_OF_BYTES + 2
-    if num_tokens < smallest:
-        raise ValueError(f"num_tokens is {num_tokens}; give {smallest} or more: each byte is one")
+    texts = check_texts("texts", texts)
+    num_tokens = check_number("num_tokens", num_tokens, low=NUMBER_OF_BYTES + 2, whole=True)
     from tokenizers import Tokenizer as Rules
     from tokenizers import decoders, models, pre_tokenizers, trainers
 
@@ -182,3 +181,44 @@ def train_tokenizer(texts: Iterable[str], num_tokens: int = 2000) -> Tokenizer:
     )
     rules.train_from_iterator(texts, trainer)
     return Tokenizer(rules, PAD)
+
+
+def check_tokens(
+    tokens: Any, num_tokens: int | None = None, *, right_of: int | None = None
+) -> None:
+    """Raise if these are no rows of tokens, before a table of embeddings is asked for them.
+
+    Parameters
+    ----------
+    tokens : torch.Tensor of shape (N, T), int64
+        What to look at.
+    num_tokens : int, optional
+        V: tokens are numbers from 0 to V - 1. None: only negative numbers are refused.
+    right_of : int, optional
+        Number of the token for padding; it may stand only to the right of a text.
+
+    Raises
+    ------
+    TypeError, ValueError
+        With what was found.
+    """
+    if not isinstance(tokens, Tensor):
+        raise TypeError(f"tokens is {described(tokens)}; give a tensor, from tokenize")
+    if tokens.ndim != 2 or tokens.dtype != torch.int64 or tokens.numel() == 0:
+        raise ValueError(
+            f"tokens has shape {tuple(tokens.shape)} and type {tokens.dtype}; give (N, T) of "
+            "torch.int64, from tokenize"
+        )
+    lowest, highest = (int(end) for end in tokens.aminmax())
+    if lowest < 0 or (num_tokens is not None and highest >= num_tokens):
+        known = "" if num_tokens is None else f"{num_tokens} are known, "
+        most = "more" if num_tokens is None else num_tokens - 1
+        raise ValueError(f"tokens has numbers from {lowest} to {highest}; {known}0 to {most}")
+    if right_of is not None:
+        is_padding = tokens == right_of
+        gaps = (is_padding[:, :-1] & ~is_padding[:, 1:]).any(1)
+        if gaps.any():
+            raise ValueError(
+                f"tokens has padding before a token in row {int(gaps.nonzero()[0])}; fill rows on "
+                "the right only"
+            )

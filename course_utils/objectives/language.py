@@ -10,8 +10,9 @@ import torch.nn.functional as F  # noqa: N812, the name torch itself uses
 from torch import Tensor, nn
 
 from course_utils.data.samples import Samples
+from course_utils.environment.arguments import check_number, check_texts
 from course_utils.models.inference import answering, forward_batches
-from course_utils.models.tokenizer import END, Tokenizer
+from course_utils.models.tokenizer import END, Tokenizer, check_tokens
 from course_utils.objectives.base import Batch, Term
 
 NOT_COUNTED = -100  # marks a place in the targets that no loss looks at
@@ -68,11 +69,17 @@ class LanguageModelLoss(Term):
 
 def _token_losses(logits: Tensor, tokens: Tensor, pad_id: int) -> tuple[Tensor, Tensor]:
     """Compute losses (N, T - 1), zero where padding is to be predicted, and what counts as 1."""
-    if tokens.ndim != 2 or tokens.dtype != torch.int64 or logits.shape[:2] != tokens.shape:
+    if (
+        tokens.ndim != 2
+        or tokens.dtype != torch.int64
+        or logits.ndim != 3
+        or logits.shape[:2] != tokens.shape
+    ):
         raise ValueError(
             f"inputs has shape {tuple(tokens.shape)} and type {tokens.dtype}, and outputs "
             f"{tuple(logits.shape)}; give tokens (N, T) of torch.int64 and logits (N, T, V)"
         )
+    check_tokens(tokens, logits.shape[2], right_of=pad_id)
     targets = tokens[:, 1:]
     counts = targets != pad_id
     if not counts.any():
@@ -103,11 +110,13 @@ def pack_texts(texts: Iterable[str], tokenizer: Tokenizer, length: int) -> Sampl
 
     Raises
     ------
+    TypeError
+        If ``texts`` is one text, or has an entry that is none.
     ValueError
         If ``length`` is below 2, or there is no text.
     """
-    if length < 2:
-        raise ValueError(f"length is {length}; give 2 or more: one to read and one to guess")
+    texts = check_texts("texts", texts)
+    length = check_number("length", length, low=2, whole=True)  # one to read and one to guess
     end = tokenizer.number_of(END)
     stream = [number for text in texts for number in (*tokenizer.encode(text), end)]
     if len(stream) < 2:
@@ -139,8 +148,9 @@ def language_loss(model: nn.Module, tokens: Tensor, *, pad_id: int = 0) -> float
     Raises
     ------
     ValueError
-        If there is no token to predict.
+        If there is no token to predict, one is unknown, or padding stands before a token.
     """
+    check_tokens(tokens, right_of=pad_id)
     total, number = 0.0, 0.0
     with answering(model) as place:
         for part in forward_batches(tokens):

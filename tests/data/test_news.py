@@ -106,7 +106,7 @@ class TestLoadBbcNews:
 
     def test_indices_find_the_row_in_all_texts(self, headlines):
         texts = news_texts("headline")
-        assert headlines.test.inputs == texts[headlines.test.indices]
+        assert list(headlines.test.inputs) == list(texts[headlines.test.indices])
 
     def test_another_seed_gives_another_split(self, headlines):
         other = load_bbc_news(split_seed=1)
@@ -181,3 +181,11 @@ class TestSplitArticle:
     def test_fewest_words_is_allowed_itself(self):
         assert split_article("H\na b. c d e.", fewest_words=2)[1] == ["a b.", "c d e."]
         assert split_article("H\na b. c d e.", fewest_words=3)[1] == ["c d e."]
+
+
+class TestTextsAlone:
+    def test_one_text_is_no_list_and_a_list_no_article(self):
+        with pytest.raises(TypeError, match="texts is a text; give a list of texts"):
+            first_places("abc")
+        with pytest.raises(TypeError, match="article is a list of length 1; give one text"):
+            split_article(["Rain in May"])

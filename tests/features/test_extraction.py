@@ -292,6 +292,11 @@ class TestTextFeatures:
         with pytest.raises(ValueError, match="texts is empty; give at least one text"):
             text_features(backbone, [])
 
+    @pytest.mark.parametrize("texts", ["rain", "", None, ["rain", None]])
+    def test_what_is_no_list_of_texts_is_refused(self, backbone, texts):
+        with pytest.raises(TypeError, match=r"texts (is|has) .+; give"):
+            text_features(backbone, texts, max_tokens=8)
+
     def test_too_many_tokens_are_refused(self, backbone):
         with pytest.raises(ValueError, match="max_tokens is 128; tiny reads 24 at most"):
             text_features(backbone, SENTENCES)

@@ -1,11 +1,13 @@
-"""Tests of course_utils.encoders: small encoders in the true format, and no network."""
+"""Tests of course_utils.models.encoders and .folders: small encoders in the true format."""
 
 import json
+import re
 import socket
 import warnings
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from text_toys import SENTENCES
 from torch import nn
 from toys import one_thread  # noqa: F401, a fixture that works by being there
@@ -185,3 +187,139 @@ class TestLoadEncoder:
         torch.save(bert.state_dict(), folder / "pytorch_model.bin")
         with pytest.raises(ValueError, match="no sound encoder is"):
             load_encoder(str(folder))
+
+    @pytest.mark.parametrize("name", [None, 5, b"folder", ["folder"]])
+    def test_what_is_no_name_at_all_is_refused(self, name):
+        with pytest.raises(TypeError, match=r"name is .+; give a folder, or the name of a model"):
+            load_encoder(name)
+
+    def test_file_is_refused_with_what_to_give(self, folder):
+        with pytest.raises(ValueError, match="which is a file; give the folder it is in"):
+            load_encoder(folder / "config.json")
+
+    def test_folder_without_a_tokenizer_is_refused(self, folder):
+        """The library makes up a tokenizer, which knows no word."""
+        (folder / "tokenizer.json").unlink()
+        with pytest.raises(ValueError, match=r"\(tokenizer.json is missing\)"):
+            load_encoder(folder)
+
+    def test_wrong_pooling_is_refused_before_the_folder_is_looked_at(self):
+        with pytest.raises(ValueError, match="pooling is 'last'; give one of 'mean', 'cls'"):
+            load_encoder("no/such/folder", pooling="last")
+
+
+def change_weights(folder, change):
+    weights = load_file(folder / "model.safetensors")
+    change(weights)
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
+def change_config(folder, **settings):
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | settings), encoding="utf-8")
+
+
+WEIGHT = "encoder.layer.1.output.dense.weight"
+
+
+class TestWeights:
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda w: w.pop(WEIGHT), f"1 tensors are missing, such as {WEIGHT}"),
+            (lambda w: w.update(extra=torch.ones(2)), "1 tensors are not part of it, such as extr"),
+            (lambda w: w.update({WEIGHT: torch.ones(3, 2)}), f"of another shape, such as {WEIGHT}"),
+            (lambda w: w[WEIGHT][0, :1].fill_(torch.nan), f"are not finite, such as {WEIGHT}"),
+            (lambda w: w[WEIGHT][0, :1].fill_(torch.inf), f"are not finite, such as {WEIGHT}"),
+        ],
+        ids=["missing", "left over", "shape", "nan", "infinite"],
+    )
+    def test_tensor_that_is_not_sound_is_named(self, folder, change, message):
+        change_weights(folder, change)
+        with pytest.raises(ValueError, match=re.escape(message)):
+            load_encoder(folder)
+
+    def test_more_layers_than_the_config_says_are_refused(self, folder):
+        change_config(folder, num_hidden_layers=1)
+        with pytest.raises(ValueError, match="16 tensors are not part of it, such as encoder.laye"):
+            load_encoder(folder)
+
+    @pytest.mark.parametrize("has_pooler", [True, False])
+    def test_pooler_may_be_missing_and_global_numbers_stay(self, folder, has_pooler):
+        expected = predict(load_encoder(folder), torch.tensor([[2, 5, 3]]))
+        if not has_pooler:
+            names = ("pooler.dense.weight", "pooler.dense.bias")
+            change_weights(folder, lambda weights: [weights.pop(name) for name in names])
+        before = torch.get_rng_state()
+        assert predict(load_encoder(folder), torch.tensor([[2, 5, 3]])).equal(expected)
+        assert torch.equal(before, torch.get_rng_state())
+
+    def test_head_of_the_source_task_is_left_out_and_the_rest_is_judged(self, folder):
+        from transformers import BertConfig, BertForMaskedLM
+
+        whole = BertForMaskedLM(BertConfig(vocab_size=len(WORDS), **SIZES))
+        whole.save_pretrained(folder)
+        found = load_encoder(folder).body.embeddings.word_embeddings.weight
+        assert found.equal(whole.bert.embeddings.word_embeddings.weight)
+        change_weights(folder, lambda weights: weights.pop(f"bert.{WEIGHT}"))
+        with pytest.raises(ValueError, match=f"1 tensors are missing, such as {WEIGHT}"):
+            load_encoder(folder)
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"hidden_size": 10**9}, "config.json has the hidden_size 1000000000; with"),
+            (
+                {"num_hidden_layers": 10**9},
+                "config.json has the num_hidden_layers 1000000000; with",
+            ),
+            ({"vocab_size": 0}, "config.json has the vocab_size 0; with these weights, 1 to"),
+            ({"type_vocab_size": 10**11}, "config.json asks for 800000001456 numbers and the"),
+            ({"is_decoder": True}, "config.json is of bert and no encoder of texts"),
+            ({"model_type": "gpt2"}, "config.json is of gpt2 and no encoder of texts"),
+            ({"hidden_act": "unheard"}, "no sound encoder is (KeyError 'unheard')"),
+            ({"layer_norm_eps": float("nan")}, "its features of a text are not finite"),
+        ],
+    )
+    def test_odd_setting_is_refused(self, folder, settings, message):
+        change_config(folder, **settings)
+        with pytest.raises(ValueError, match=re.escape(message)) as info:
+            load_encoder(folder)
+        assert "\n" not in str(info.value)
+
+
+class TestPositions:
+    @pytest.mark.parametrize(
+        ("kind", "lost"),
+        [
+            *(("Roberta", 2), ("Camembert", 2), ("XLMRoberta", 2), ("MPNet", 2), ("IBert", 2)),
+            *(("Data2VecText", 2), ("Electra", 0), ("DistilBert", 0), ("Albert", 0)),
+        ],
+    )
+    def test_longest_text_of_each_family_is_read(self, tmp_path, kind, lost):
+        """Those like RoBERTa number positions from that of the padding on."""
+        import transformers
+
+        words = ["[UNK]", "[PAD]", *WORDS[2:]]
+        config = getattr(transformers, f"{kind}Config")(vocab_size=10, pad_token_id=1, **SIZES)
+        getattr(transformers, f"{kind}Model")(config).save_pretrained(tmp_path)
+        tokenizer = transformers.BertTokenizer(vocab={word: n for n, word in enumerate(words)})
+        tokenizer.save_pretrained(tmp_path)
+        encoder = load_encoder(tmp_path)
+        assert encoder.longest == 20 - lost
+        rows = encoder.tokenize(["rain " * 50], encoder.longest)
+        assert predict(encoder, rows).isfinite().all()
+        with pytest.raises(ValueError, match=f"reads {20 - lost} at most"):
+            encoder.tokenize(["rain"], encoder.longest + 1)
+        with pytest.raises(ValueError, match=f"text of {21 - lost} tokens; .+ reads {20 - lost}"):
+            encoder(torch.full((1, 21 - lost), 5))
+
+    def test_padding_of_another_number_would_shift_positions_and_is_refused(self, tmp_path):
+        import transformers
+
+        config = transformers.RobertaConfig(vocab_size=10, pad_token_id=1, **SIZES)
+        transformers.RobertaModel(config).save_pretrained(tmp_path)
+        tokenizer = transformers.BertTokenizer(vocab={word: n for n, word in enumerate(WORDS)})
+        tokenizer.save_pretrained(tmp_path)
+        with pytest.raises(ValueError, match="tokenizer has 0 for padding, from which the body"):
+            load_encoder(tmp_path)

@@ -1,7 +1,8 @@
-"""Tests of course_utils.gpt."""
+"""Tests of course_utils.models.gpt."""
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from text_toys import SENTENCES, babble, tiny_gpt, tiny_gpt_backbone
@@ -130,6 +131,23 @@ class TestGPT:
     def test_impossible_size_is_refused(self, sizes, message):
         with pytest.raises(ValueError, match=message):
             GPT(**({"num_tokens": 10, "width": 8, "heads": 2} | sizes))
+
+    @pytest.mark.parametrize("size", [True, 8.0, "8", None])
+    def test_size_is_a_whole_number(self, size):
+        assert GPT(np.int64(10), width=np.int32(8), heads=2)(torch.tensor([[9]])).shape == (
+            1,
+            1,
+            10,
+        )
+        with pytest.raises(TypeError, match=r"width is .+; give a whole number, 1 or more"):
+            GPT(10, width=size)
+
+    @pytest.mark.parametrize("token", [300, -1])
+    def test_unknown_token_is_refused(self, gpt, token):
+        with pytest.raises(
+            ValueError, match=r"tokens has numbers from .+; 300 are known, 0 to 299"
+        ):
+            gpt(torch.tensor([[5, token]]))
 
 
 class TestGPTBackbone:

@@ -57,6 +57,14 @@ class TestLoadGpt2Weights:
         with torch.no_grad():
             torch.testing.assert_close(gpt(tokens), gpt2(tokens).logits, atol=1e-4, rtol=1e-4)
 
+    @pytest.mark.parametrize("value", [torch.nan, -torch.inf])
+    def test_weight_that_is_not_finite_is_named_and_nothing_is_loaded(self, gpt2, gpt, value):
+        weights, before = dict(gpt2.state_dict()), state(gpt)
+        weights["transformer.ln_f.bias"] = torch.full((24,), value)
+        with pytest.raises(ValueError, match="norm.bias in weights is not finite"):
+            load_gpt2_weights(gpt, weights)
+        assert is_same(before, gpt)
+
     def test_weights_are_copied(self, gpt2, gpt):
         load_gpt2_weights(gpt, gpt2.state_dict())
         before = gpt2.transformer.wte.weight.clone()

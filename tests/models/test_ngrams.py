@@ -44,7 +44,7 @@ class TestBigramTable:
         torch.testing.assert_close(table[4], unigram)  # never seen: nothing but the unigram
 
     def test_each_row_has_a_sum_of_1(self):
-        table = bigram_table(torch.randint(0, 9, (50, 20)), 9)
+        table = bigram_table(torch.randint(1, 9, (50, 20)), 9)
         torch.testing.assert_close(table.sum(1), torch.ones(9).double())
         assert (table[:, 0] == 0).all()
 
@@ -58,6 +58,13 @@ class TestBigramTable:
     def test_impossible_strength_is_refused(self, strength):
         with pytest.raises(ValueError, match=f"strength is {strength}; give a number above 0"):
             bigram_table(TRAIN, 5, strength=strength)
+
+    @pytest.mark.parametrize("row", [[0, 1, 2], [1, 0, 2]])
+    def test_padding_before_a_token_is_refused(self, row):
+        tokens = torch.tensor([[1, 2, 3], row])
+        for use in (lambda: bigram_table(tokens, 5), lambda: table_loss(torch.ones(5), tokens)):
+            with pytest.raises(ValueError, match="tokens has padding before a token in row 1"):
+                use()
 
 
 class TestTableLoss:

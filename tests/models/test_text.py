@@ -1,14 +1,15 @@
 """Tests of course_utils.text."""
 
-import json
 import re
 import warnings
 from copy import deepcopy
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812, the name torch itself uses
-from text_toys import SENTENCES, babble, tiny_bert
+from text_toys import SENTENCES, babble, tiny_bert, tiny_gpt_backbone
 from torch import nn
 from toys import apart, one_thread, state  # noqa: F401, a fixture that works by being there
 
@@ -18,11 +19,11 @@ from course_utils.data.texts import Texts
 from course_utils.environment import packages
 from course_utils.environment.packages import PackageError, package_path
 from course_utils.models.classifier import Classifier
-from course_utils.models.encoders import MINILM, text_encoder
+from course_utils.models.encoders import text_encoder
 from course_utils.models.freezing import freeze, unfreeze
 from course_utils.models.inference import predict
 from course_utils.models.layers import text_layers
-from course_utils.models.text import token_task, without_padding
+from course_utils.models.text import TextBackbone, token_task, without_padding
 from course_utils.objectives.losses import CrossEntropy
 from course_utils.training.evaluation import evaluate
 from course_utils.training.loop import fit
@@ -83,12 +84,11 @@ class TestTextEncoder:
         assert near[0] > far[0] + 0.3
         assert near[1] < far[1] + 0.1
 
-    def test_architecture_is_that_of_the_package(self, minilm):
-        stored = json.loads(package_path("minilm").with_name("config.json").read_text("utf-8"))
-        config = minilm.body.config.to_dict()
-        facts = ["vocab_size", "hidden_act", "layer_norm_eps", "max_position_embeddings"]
-        for fact in [*facts, *MINILM, "type_vocab_size", "hidden_dropout_prob"]:
-            assert config[fact] == stored[fact], fact
+    def test_random_weights_have_the_architecture_of_the_package(self, minilm):
+        other = text_encoder("random", seed=0)
+        shapes = [{n: t.shape for n, t in state(e).items()} for e in (other, minilm)]
+        assert shapes[0] == shapes[1]
+        assert other.body.config.num_attention_heads == minilm.body.config.num_attention_heads == 12
         assert repr(minilm) == (
             "TextBackbone('MiniLM-L6, sentence weights', 22,565,376 parameters, 384 features)"
         )
@@ -164,6 +164,54 @@ class TestTextBackbone:
         assert widths == [int((tokens != 0).sum(1).max())]
         assert widths[0] < 24
 
+    @pytest.mark.parametrize(
+        "make",
+        [
+            tiny_bert,
+            partial(tiny_bert, "cls"),
+            tiny_gpt_backbone,
+            partial(tiny_gpt_backbone, "last"),
+        ],
+    )
+    def test_padding_anywhere_gives_the_same_features(self, make):
+        backbone = make().eval()
+        right = torch.tensor([[5, 6, 7, 0, 0, 0], [8, 9, 0, 0, 0, 0]])
+        left = torch.tensor([[0, 0, 0, 5, 6, 7], [8, 9, 0, 0, 0, 0]])
+        middle = torch.tensor([[5, 0, 6, 0, 0, 7], [0, 8, 0, 9, 0, 0]])
+        expected = predict(backbone, right)
+        for tokens in (left, middle):
+            torch.testing.assert_close(predict(backbone, tokens), expected, atol=1e-6, rtol=0)
+
+    @pytest.mark.parametrize("make", [tiny_bert, tiny_gpt_backbone])
+    @pytest.mark.parametrize("token", [300, 10**9, -1])
+    def test_unknown_token_is_refused(self, make, token):
+        with pytest.raises(ValueError, match=r"tokens has numbers from .+ 300 are known, 0 to 299"):
+            make()(torch.tensor([[5, token]]))
+
+    @pytest.mark.parametrize("make", [tiny_bert, tiny_gpt_backbone])
+    def test_text_longer_than_the_positions_is_refused(self, make):
+        backbone = make().eval()
+        assert backbone(torch.full((1, 24), 5)).shape == (1, 16)
+        with pytest.raises(ValueError, match="tokens has a text of 25 tokens; tiny reads 24"):
+            backbone(torch.full((1, 25), 5))
+
+    def test_number_of_numpy_is_a_number_and_a_truth_value_is_none(self, backbone):
+        assert backbone.tokenize(SENTENCES, np.int64(5)).shape == (len(SENTENCES), 5)
+        for wrong in (True, 5.0, "5", None):
+            with pytest.raises(TypeError, match=r"max_tokens is .+; give a whole number"):
+                backbone.tokenize(SENTENCES, wrong)
+        with pytest.raises(ValueError, match="max_tokens is 0; give 1 or more"):
+            backbone.tokenize(SENTENCES, 0)
+
+    def test_longest_is_at_most_what_the_body_has(self, backbone):
+        made = [
+            TextBackbone("t", backbone.body, 16, backbone.tokenizer, longest=longest).longest
+            for longest in (None, 7, 900)
+        ]
+        assert made == [24, 7, 24]
+        with pytest.raises(ValueError, match="longest is None, and the body does not name"):
+            TextBackbone("t", nn.Linear(2, 2), 16, backbone.tokenizer)
+
     def test_words_in_another_order_give_other_features(self, backbone):
         features = predict(backbone, backbone.tokenize(["rain feeds mill", "mill feeds rain"], 24))
         assert not torch.allclose(features[0], features[1], atol=1e-3)
@@ -173,7 +221,13 @@ class TestTextBackbone:
             backbone.tokenize(SENTENCES, 25)
 
     @pytest.mark.parametrize(
-        "tokens", [torch.zeros(2, 3), torch.ones(3, dtype=torch.int64), torch.ones(2, 3).int()]
+        "tokens",
+        [
+            torch.zeros(2, 3),
+            torch.ones(0, 3).long(),
+            torch.ones(3, dtype=torch.int64),
+            torch.ones(2, 3).int(),
+        ],
     )
     def test_what_is_no_token_is_refused(self, backbone, tokens):
         shape = re.escape(str(tuple(tokens.shape)))
@@ -208,6 +262,11 @@ class TestWithoutPadding:
     def test_another_number_can_be_the_padding(self):
         tokens, _ = without_padding(torch.tensor([[0, 6, 1, 1]]), pad_id=1)
         assert tokens.tolist() == [[0, 6]]
+
+    def test_text_moves_to_the_left_wherever_its_padding_stands(self):
+        tokens, mask = without_padding(torch.tensor([[0, 0, 5, 0, 6], [0, 7, 0, 0, 0]]), pad_id=0)
+        assert tokens.tolist() == [[5, 6], [7, 0]]
+        assert mask.tolist() == [[True, True], [True, False]]
 
 
 class TestTokenTask:

@@ -1,21 +1,23 @@
-"""Tests of course_utils.tokens."""
+"""Tests of course_utils.models.tokenizer."""
 
 import copy
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from text_toys import SENTENCES, tiny_tokenizer
 
 from course_utils.environment.packages import package_path
-from course_utils.models.tokenizer import END, PAD, Tokenizer, bert_tokenizer, train_tokenizer
+from course_utils.models.encoders import text_encoder
+from course_utils.models.tokenizer import END, PAD, Tokenizer, train_tokenizer
 
 STRANGE = "Größe 10 €, \t日本 \U0001f327\n\n  two  spaces "
 
 
 @pytest.fixture(scope="module")
 def bert():
-    return bert_tokenizer()
+    return text_encoder("random", seed=0).tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +77,31 @@ class TestTokenizer:
         assert own([], max_tokens=5).shape == (0, 5)
 
     def test_one_text_is_refused_since_its_letters_would_become_texts(self, bert):
-        with pytest.raises(TypeError, match=r"texts is one text, 'rain'; give a list of texts"):
+        with pytest.raises(TypeError, match=r"texts is a text; give a list of texts"):
             bert("rain", max_tokens=5)
+
+    @pytest.mark.parametrize("texts", [None, 5, b"secret", ["rain", b"secret"], ["rain", None]])
+    def test_what_is_no_list_of_texts_is_refused_and_not_shown(self, own, texts):
+        for take in (lambda t: own(t, 5), lambda t: train_tokenizer(t, 260)):
+            with pytest.raises(TypeError, match=r"texts (is|has) .+; give") as info:
+                take(texts)
+            assert "secret" not in str(info.value)
+
+    @pytest.mark.parametrize("text", [["rain"], b"rain", None])
+    def test_several_texts_are_no_text(self, own, text):
+        for take in (own.encode, own.tokenize):
+            with pytest.raises(TypeError, match=r"text is .+; give one text"):
+                take(text)
+
+    def test_numbers_that_are_no_tokens_are_refused(self, own):
+        assert own.decode([]) == ""
+        with pytest.raises(ValueError, match="numbers has 300; 300 tokens are known"):
+            own.decode([5, 300])
+        with pytest.raises(ValueError, match="numbers is -1; give 0 or more"):
+            own.decode(torch.tensor([-1]))
+        for wrong in ([1.5], torch.tensor([[1, 2]]), "ab", 5):
+            with pytest.raises(TypeError, match=r"numbers is .+; give"):
+                own.decode(wrong)
 
     @pytest.mark.parametrize(("name", "fewest"), [("bert", 3), ("own", 1)])
     def test_width_without_room_for_a_word_is_refused(self, name, fewest, request):
@@ -144,6 +169,16 @@ class TestTrainTokenizer:
     @pytest.mark.parametrize("num_tokens", [257, 0, -5])
     def test_too_few_tokens_are_refused(self, num_tokens):
         with pytest.raises(ValueError, match=f"num_tokens is {num_tokens}; give 258 or more"):
+            train_tokenizer(SENTENCES, num_tokens)
+
+    def test_one_text_is_refused_since_its_letters_would_become_texts(self):
+        with pytest.raises(TypeError, match="texts is a text; give a list of texts"):
+            train_tokenizer("rain", 260)
+
+    @pytest.mark.parametrize("num_tokens", [True, 260.0, "260", None])
+    def test_number_of_tokens_is_a_whole_number(self, num_tokens):
+        assert train_tokenizer(SENTENCES, np.int64(260)).num_tokens == 260
+        with pytest.raises(TypeError, match=r"num_tokens is .+; give a whole number"):
             train_tokenizer(SENTENCES, num_tokens)
 
     def test_nothing_is_printed(self, capfd):

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from text_toys import SENTENCES, tiny_gpt, tiny_tokenizer
@@ -166,7 +167,7 @@ class TestPretraining:
         assert losses[0] == losses[1]
 
 
-class TestTextRows:
+class TestPackTexts:
     def test_texts_follow_one_another_with_an_end_after_each(self, tokenizer):
         rows = pack_texts(["rain", "mill"], tokenizer, length=5)
         rain, mill = tokenizer.encode("rain"), tokenizer.encode("mill")
@@ -199,6 +200,40 @@ class TestTextRows:
     def test_no_text_is_refused(self, tokenizer, texts):
         with pytest.raises(ValueError, match="texts is empty; give at least one text with a word"):
             pack_texts(texts, tokenizer, 5)
+
+    @pytest.mark.parametrize("texts", ["rain", b"rain", None, ["rain", None], ["rain", b"mill"]])
+    def test_what_is_no_list_of_texts_is_refused(self, tokenizer, texts):
+        with pytest.raises(TypeError, match=r"texts (is|has) .+; give"):
+            pack_texts(texts, tokenizer, 5)
+
+    @pytest.mark.parametrize("length", [True, 5.0, "5", None])
+    def test_length_is_a_whole_number(self, tokenizer, length):
+        assert pack_texts(SENTENCES, tokenizer, np.int64(5)).inputs.shape[1] == 5
+        with pytest.raises(TypeError, match=r"length is .+; give a whole number, 2 or more"):
+            pack_texts(SENTENCES, tokenizer, length)
+
+
+class TestUnsoundTokens:
+    @pytest.mark.parametrize(
+        ("rows", "message"),
+        [
+            ([[5, 6], [300, 6]], "tokens has numbers from 5 to 300; 300 are known, 0 to 299"),
+            ([[5, 6], [-1, 6]], "tokens has numbers from -1 to 6"),
+            ([[5, 6], [0, 6]], "tokens has padding before a token in row 1; fill rows on the righ"),
+        ],
+    )
+    def test_are_refused_by_the_loss_and_by_training(self, gpt, rows, message):
+        tokens, weights = torch.tensor(rows), state(gpt)
+        samples = Samples(tokens, torch.full((2,), -1))
+        with pytest.raises(ValueError, match=message):
+            language_loss(gpt, tokens)
+        with pytest.raises(ValueError, match=message):
+            fit(gpt, samples, LanguageModelLoss(), num_epochs=1)
+        assert is_same(weights, gpt)
+
+    def test_answer_for_fewer_tokens_than_the_text_has_is_refused(self):
+        with pytest.raises(ValueError, match="tokens has numbers from 5 to 9; 8 are known"):
+            language_loss(Table(torch.zeros(8)), torch.tensor([[5, 9]]))
 
 
 class TestLanguageLoss:
@@ -302,8 +337,22 @@ class TestSampleText:
             ({"num_tokens": 0}, "num_tokens is 0; give 1 or more"),
             ({"temperature": -0.1}, "temperature is -0.1; give 0 or more"),
             ({"temperature": float("nan")}, "temperature is nan"),
+            ({"temperature": "1"}, "temperature is a text; give a number"),
+            ({"num_tokens": True}, "num_tokens is True; give a whole number"),
+            ({"num_tokens": 2.0}, "num_tokens is 2.0; give a whole number"),
+            ({"prompt": ["The"]}, "prompt is a list of length 1; give one text"),
         ],
     )
     def test_impossible_option_is_refused(self, gpt, tokenizer, options, message):
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises((ValueError, TypeError), match=message):
             sample_text(gpt, tokenizer, **options)
+
+    def test_answer_that_is_no_number_is_refused(self, tokenizer):
+        for temperature in (0, 1):
+            with pytest.raises(ValueError, match="model gives logits that are no numbers"):
+                model = Table(torch.full((tokenizer.num_tokens,), torch.nan))
+                sample_text(model, tokenizer, temperature=temperature)
+
+    def test_network_that_does_not_know_the_tokens_of_the_prompt_is_refused(self, tokenizer):
+        with pytest.raises(ValueError, match=r"tokens has numbers from .+; 60 are known, 0 to 59"):
+            sample_text(tiny_gpt(num_tokens=60), tokenizer, "rain")
