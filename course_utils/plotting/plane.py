@@ -49,8 +49,8 @@ def draw_contours(
     Raises
     ------
     TypeError, ValueError
-        If an end is no number, or ``loss`` does not give one finite number for each point, or the
-        same for all.
+        If an end is no number, or ``loss`` does not give one finite number for each point, or
+        gives the same for all.
     """
     ends = (_ends("first", first), _ends("second", second))
     points = torch.cartesian_prod(*(torch.linspace(*pair, GRID) for pair in ends))

@@ -42,7 +42,7 @@ def pytest_load_initial_conftests(early_config, args):
 
 
 def pytest_configure(config):
-    """Refuse the ways of pytest-xdist that spread the cells of one notebook over kernels."""
+    """Raise a usage error where pytest-xdist would spread the cells of a notebook over kernels."""
     if not _is_on(config):
         return
     dist = config.getoption("dist", "no")
