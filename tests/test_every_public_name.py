@@ -147,6 +147,7 @@ EXAMPLES = {
     "marker": lambda: "*",
     "max_tokens": lambda: 12,
     "mean": lambda: 0.5,
+    "match_means": lambda: True,
     "measure": lambda: "accuracy",
     "model": lambda: nn.Linear(4, 2),
     "module": Net,
@@ -210,7 +211,7 @@ EXAMPLES = {
     "test": lambda: apart(samples_of(), samples_of(), samples_of())[2],
     "text": lambda: "point",
     "texts": lambda: list(SENTENCES),
-    "through": lambda: torch.zeros(3, 2),
+    "through": lambda: torch.zeros(2),
     "tokenizer": tiny_tokenizer,
     "tokens": TOKENS.clone,
     "title": lambda: "title",
@@ -230,7 +231,6 @@ EXAMPLES = {
     "FrozenStages.model": lambda: small_cnn(2),
     "GPT.num_tokens": lambda: 20,
     "GPTBackbone.body": tiny_gpt,
-    "PictureSlider.size": lambda: (2.0, 2.0),
     "TextBackbone.body": lambda: tiny_bert().body,
     "TextBackbone.num_features": lambda: 16,
     "TextBackbone.longest": lambda: 20,
@@ -254,6 +254,7 @@ EXAMPLES = {
     "paired_difference.first": lambda: [0.1, 0.2, 0.4],
     "paired_difference.second": lambda: [0.2, 0.2, 0.3],
     "replace_head.model": lambda: small_cnn(2),
+    "Results.rows": lambda: small_results().rows,
     "sample_text.model": tiny_gpt,
     "sample_text.num_tokens": lambda: 3,
     "save_classifier.model": lambda: small_cnn(2),
@@ -280,7 +281,11 @@ PUBLIC = {name: thing for name, thing in public().items() if name not in HOLDERS
 def parameters(name):
     """Return the parameters of a public function, without flags and catch-alls."""
     found = inspect.signature(PUBLIC[name]).parameters.values()
-    return [p for p in found if p.annotation is not bool and p.kind is not p.VAR_KEYWORD]
+    return [
+        p
+        for p in found
+        if p.kind is not p.VAR_KEYWORD and (p.annotation is not bool or p.default is p.empty)
+    ]
 
 
 def example(name, parameter):

@@ -28,7 +28,7 @@ FOREIGN_VARIABLES = (
 )
 # On a busy machine, threads that spin while they wait for each other take the cores from those
 # that work. The first is read by GNU's OpenMP (torch on Linux), the second by LLVM's and Intel's.
-THREADS_THAT_WAIT = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0"}
+THREADS_THAT_WAIT = {"GOMP_SPINCOUNT": "3000", "KMP_BLOCKTIME": "0"}
 
 
 class SetupError(Exception):

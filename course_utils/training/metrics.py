@@ -108,6 +108,7 @@ def accuracy(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> f
 
     Examples
     --------
+    >>> import torch
     >>> logits, labels = torch.tensor([[2.0, 1.0], [0.0, 3.0]]), torch.tensor([0, 0])
     >>> accuracy(logits, labels), accuracy(logits, labels, weights=torch.tensor([3.0, 1.0]))
     (0.5, 0.75)

@@ -247,7 +247,7 @@ class TestAddLora:
             ({"alpha": "16"}, "alpha is a text; give a number"),
             ({"alpha": None}, "alpha is None; give a number"),
             ({"seed": 0.5}, "seed is 0.5; give a whole number"),
-            ({"seed": -1}, "seed is -1; give a whole number of 0 or more"),
+            ({"seed": -1}, "seed is -1; give 0 or more"),
             ({"targets": "query"}, "targets is a text; give a list of texts"),
             ({"targets": [0]}, "targets has 0 at position 0"),
         ],
