@@ -97,7 +97,7 @@ def interrupt_itself():
 def leave_a_process_behind():
     """End this process, but leave one that holds its pipes open for a while."""
     if os.fork() == 0:
-        time.sleep(8)
+        time.sleep(40)
         os._exit(0)
     os._exit(5)
 
@@ -485,9 +485,10 @@ class TestWorkers:
                 end()
             return {("a", 1): seed}
 
-        before = children()
+        before, started = children(), time.monotonic()
         with pytest.raises(RunError, match=f"the run of seed 3 failed: {message}") as caught:
             repeat(experiment, [1, 2, 3])
+        assert time.monotonic() - started < 30
         assert caught.value.finished == {1: {("a", 1): 1}, 2: {("a", 1): 2}}
         assert children() <= before
 
@@ -522,8 +523,10 @@ class TestWorkers:
             repeat(outer, [5, 6])
         assert e.value.__cause__.finished == {0: {("a", 1): 2.0}}
 
-    @pytest.mark.parametrize("caller", ["threads", "fork", "joblib", "one worker"])
-    def test_no_caller_gets_more_processes_than_workers(self, caller, note):
+    @pytest.mark.parametrize(
+        ("caller", "most"), [("threads", 2), ("fork", 2), ("joblib", 0), ("one worker", 0)]
+    )
+    def test_no_caller_gets_more_processes_than_workers(self, caller, most, note):
         def run(seed):
             note()
             time.sleep(0.2)
@@ -547,7 +550,7 @@ class TestWorkers:
             repeat(call, [1, 2], num_workers=1)
         else:
             joblib.Parallel(2, backend="threading")(joblib.delayed(call)() for _ in range(3))
-        assert len(note.processes() - {os.getpid()}) <= 2
+        assert len(note.processes() - {os.getpid()}) <= most
 
     def test_after_a_failure_there_are_workers_again(self):
         with pytest.raises(RunError):
