@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from course_utils.environment.arguments import check_choice, described
+from course_utils.environment.arguments import check_choice, check_number, described
 from course_utils.environment.machine import seeded
 from course_utils.environment.packages import verify_package
 from course_utils.models.folders import FROM_FOLDER, load_folder, load_words, silence, tokenizer_of
@@ -45,13 +45,15 @@ def text_encoder(
     Devlin et al. 2019, doi:10.18653/v1/N19-1423 (BERT); Wang et al. 2020, arXiv:2002.10957;
     Reimers and Gurevych 2019, doi:10.18653/v1/D19-1410.
     """
-    if weights not in ("minilm", "random"):
-        raise ValueError(f"weights is {weights!r}; give 'minilm' or 'random'")
+    check_choice("weights", weights, ("minilm", "random"))
     if weights == "minilm" and seed is not None:
         raise ValueError(
             f"seed is {seed}, but the weights of MiniLM are always the same; "
             "leave it out, or give weights='random'"
         )
+    check_choice("pooling", pooling, TextBackbone.POOLINGS)
+    if seed is not None:
+        seed = check_number("seed", seed, low=0, whole=True)
     folder = verify_package("minilm").parent
     if weights == "minilm":
         body, words = load_folder(folder)

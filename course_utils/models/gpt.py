@@ -130,6 +130,8 @@ class GPT(nn.Module):
         if width % heads:
             raise ValueError(f"width is {width} and heads is {heads}; give a multiple of the heads")
         dropout = check_number("dropout", dropout, low=0, below=1)
+        if seed is not None:
+            seed = check_number("seed", seed, low=0, whole=True)
         super().__init__()
         self.context = context
         with seeded(seed):

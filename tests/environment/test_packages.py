@@ -81,9 +81,9 @@ class TestPackagePath:
         assert len(list(cells.glob("images/*.png"))) == 2624
         assert len(list(package_path("bbc_news").glob("*/*.txt"))) == 2225
 
-    def test_tokenizer_lies_beside_the_weights_of_the_language_model(self):
+    def test_config_and_tokenizer_lie_beside_the_weights_of_the_language_model(self):
         assert package_path("minilm").with_name("tokenizer.json").is_file()
-        assert [name for name, _ in PACKAGES["minilm"].beside] == ["tokenizer.json"]
+        assert [name for name, _ in PACKAGES["minilm"].beside] == ["config.json", "tokenizer.json"]
 
     def test_no_package_is_imported(self, toy):
         assert package_path("toy") == toy

@@ -125,6 +125,7 @@ class TestGPT:
             ({"depth": 0}, "depth is 0; give 1 or more"),
             ({"context": -1}, "context is -1; give 1 or more"),
             ({"width": 10, "heads": 4}, "width is 10 and heads is 4; give a multiple of the heads"),
+            ({"seed": -1}, "seed is -1; give 0 or more"),
             ({"dropout": 1.0}, "dropout is 1.0; give 0 to below 1"),
         ],
     )

@@ -131,7 +131,7 @@ class TestTextEncoder:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (("bert",), "weights is 'bert'; give 'minilm' or 'random'"),
+            (("bert",), "weights is 'bert'; give one of 'minilm', 'random'"),
             (("minilm", 3), "seed is 3, but the weights of MiniLM are always the same; leave it"),
         ],
     )
@@ -140,7 +140,7 @@ class TestTextEncoder:
             text_encoder(*arguments)
 
     def test_wrong_pooling_is_refused(self):
-        with pytest.raises(ValueError, match="pooling is 'max'; give 'mean' or 'cls'"):
+        with pytest.raises(ValueError, match="pooling is 'max'; give one of 'mean', 'cls'"):
             text_encoder("random", pooling="max")
 
 
