@@ -23,7 +23,12 @@ from course_utils.environment.machine import device
 from course_utils.models import freezing
 
 # of a module: what plays no part in an answer in evaluation mode without gradients
-NOT_ASKED = {"training", "_non_persistent_buffers_set", "_is_full_backward_hook"}
+# how hooks are called goes by numbers that count all hooks of the process
+NOT_ASKED = {
+    *("training", "_non_persistent_buffers_set", "_is_full_backward_hook"),
+    *("_forward_hooks_always_called", "_forward_hooks_with_kwargs"),
+    "_forward_pre_hooks_with_kwargs",
+}
 HOOKS_NOT_ASKED = ("_backward", "_state_dict", "_load_state_dict")
 PRECISIONS = (
     "backends.cudnn.allow_tf32",
