@@ -254,6 +254,15 @@ class TestWeights:
         assert predict(load_encoder(folder), torch.tensor([[2, 5, 3]])).equal(expected)
         assert torch.equal(before, torch.get_rng_state())
 
+    def test_weights_in_several_files_are_read_and_a_missing_file_is_refused(self, folder, bert):
+        (folder / "model.safetensors").unlink()
+        bert.save_pretrained(folder, max_shard_size="2KB")
+        found = load_encoder(folder).body.state_dict()[WEIGHT]
+        assert found.equal(bert.state_dict()[WEIGHT])
+        next(folder.glob("model-00002*")).unlink()
+        with pytest.raises(ValueError, match="no sound encoder is .+model-00002"):
+            load_encoder(folder)
+
     def test_head_of_the_source_task_is_left_out_and_the_rest_is_judged(self, folder):
         from transformers import BertConfig, BertForMaskedLM
 
