@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.environment.arguments import check_grey
 from course_utils.environment.door import checked
+from course_utils.environment.tensors import check_grey
 
 SIZE_OF_TEXT = 11  # points
 
@@ -60,17 +60,8 @@ def draw_classes(
         raise ValueError(
             f"labels has shape {tuple(labels.shape)} for {len(images)} images; give one for each"
         )
-    height, width = images.shape[2:]
-    gap = max(1, height // 16)
-    canvas = torch.ones(len(classes) * (height + gap), per_class * (width + gap), 3)
-    for row in range(len(classes)):
-        own = images[labels == row]
-        # evenly spaced: neighbours in a data set often look alike
-        chosen = np.linspace(0, len(own) - 1, min(per_class, len(own))).round()
-        for column, image in enumerate(own[chosen.astype(int)]):
-            top, left = row * (height + gap), column * (width + gap)
-            rgb = image.expand(3, -1, -1).permute(1, 2, 0)
-            canvas[top : top + height, left : left + width] = rgb
+    canvas, gap = _canvas(images, labels, len(classes), per_class)
+    height = images.shape[2]
     ax.imshow(canvas.numpy(), interpolation="nearest")
     rows = (np.arange(len(classes)) + 0.5) * (height + gap) - gap / 2
     ax.set_yticks(rows, classes, fontsize=SIZE_OF_TEXT)
@@ -79,6 +70,22 @@ def draw_classes(
     ax.spines[:].set_visible(False)
     ax.set_title(title, fontsize=SIZE_OF_TEXT)
     return ax
+
+
+def _canvas(images: Tensor, labels: Tensor, num_classes: int, per_class: int) -> tuple[Tensor, int]:
+    """Lay images out in rows on white; return them with the pixels between two of them."""
+    height, width = images.shape[2:]
+    gap = max(1, height // 16)
+    canvas = torch.ones(num_classes * (height + gap), per_class * (width + gap), 3)
+    for row in range(num_classes):
+        own = images[labels == row]
+        # evenly spaced: neighbours in a data set often look alike
+        chosen = np.linspace(0, len(own) - 1, min(per_class, len(own))).round()
+        for column, image in enumerate(own[chosen.astype(int)]):
+            top, left = row * (height + gap), column * (width + gap)
+            rgb = image.expand(3, -1, -1).permute(1, 2, 0)
+            canvas[top : top + height, left : left + width] = rgb
+    return canvas, gap
 
 
 def class_picture(images: Tensor, labels: Tensor, classes: Sequence[str], title: str) -> bytes:

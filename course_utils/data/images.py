@@ -17,9 +17,10 @@ from torch import Tensor
 from course_utils.data.samples import Samples
 from course_utils.data.splits import split_parts
 from course_utils.data.tasks import Task
-from course_utils.environment.arguments import as_column, as_tensor, check_choice, check_number
+from course_utils.environment.arguments import check_choice, check_number
 from course_utils.environment.door import checked
 from course_utils.environment.packages import package_path
+from course_utils.environment.tensors import as_column, as_tensor
 
 CELLS_PER_BLOCK = 60  # files of one module lie side by side, a common module has 60 cells
 
@@ -87,14 +88,14 @@ def load_digits(size: int = 8, margin: int = 0, split_seed: int = 0) -> Task:
         If a number is not whole, the seed or the margin is negative, or the margin leaves no room
         for the digit.
     """
-    from sklearn.datasets import load_digits as load_uci_digits  # slow to import
-
     check_number("split_seed", split_seed, low=0, whole=True)
     if margin < 0 or size <= 2 * margin:
         raise ValueError(
             f"size is {size} and margin is {margin}; "
             "give a margin of 0 or more, and a size larger than two margins"
         )
+    from sklearn.datasets import load_digits as load_uci_digits  # slow to import
+
     table = load_uci_digits()
     images = torch.from_numpy(table.images).float()[:, None] / 16  # values 0 to 16
     images = F.pad(_resize(images, size - 2 * margin), [margin] * 4)

@@ -11,6 +11,7 @@ from course_utils.data.splits import split_parts
 from course_utils.data.tasks import Task
 from course_utils.data.texts import Texts, one_text
 from course_utils.environment.arguments import check_texts
+from course_utils.environment.door import checked
 from course_utils.environment.packages import package_path
 
 CLASSES = ("business", "entertainment", "politics", "sports", "tech")  # the folders of the package
@@ -19,6 +20,7 @@ CLASSES = ("business", "entertainment", "politics", "sports", "tech")  # the fol
 UNITS = {"headline": "the headline of an article", "article": "headline and article"}
 
 
+@checked
 def load_bbc_news(
     part: str = "headline", *, remove_duplicates: bool = True, split_seed: int = 0
 ) -> Task:
@@ -69,6 +71,7 @@ def load_bbc_news(
     )
 
 
+@checked
 def news_texts(part: str = "headline") -> Texts:
     """Return all 2,225 headlines or articles in the order of the data set, copies included.
 
@@ -87,6 +90,7 @@ def news_texts(part: str = "headline") -> Texts:
     return Texts(article.partition("\n")[0].strip() for article in articles)
 
 
+@checked
 def split_article(article: str, *, fewest_words: int = 5) -> tuple[str, list[str]]:
     r"""Cut an article into its headline, the first line, and its sentences.
 

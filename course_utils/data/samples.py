@@ -12,13 +12,8 @@ import torch
 from torch import Tensor
 
 from course_utils.data.texts import Texts
-from course_utils.environment.arguments import (
-    as_labels,
-    as_tensor,
-    as_weights,
-    check_number,
-    described,
-)
+from course_utils.environment.arguments import check_number, described
+from course_utils.environment.tensors import as_labels, as_tensor, as_weights
 
 
 def stable_order(indices: Tensor, key: str) -> Tensor:

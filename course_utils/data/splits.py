@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from course_utils.data.samples import stable_order
-from course_utils.environment.arguments import as_column, check_number
+from course_utils.environment.arguments import check_number
 from course_utils.environment.door import checked
+from course_utils.environment.tensors import as_column
 
 TEST_SHARE = 0.25  # as Deitsch et al. 2019, so that their published numbers compare
 

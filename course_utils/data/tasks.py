@@ -4,6 +4,7 @@ Letters in shapes: N samples, C channels, H and W height and width in pixels, K 
 """
 
 import base64
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -11,7 +12,9 @@ import torch
 
 from course_utils.data.gallery import class_picture
 from course_utils.data.samples import Samples
-from course_utils.environment.arguments import as_labels, described
+from course_utils.environment.arguments import described
+from course_utils.environment.door import checked
+from course_utils.environment.tensors import as_labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +54,8 @@ class Task:
     source: str
 
     def __post_init__(self):
+        if isinstance(self.classes, str) or not isinstance(self.classes, Iterable):
+            raise TypeError(f"classes is {described(self.classes)}; give a name for each class")
         object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
         if len(set(self.classes)) != len(self.classes):
             raise ValueError(f"classes names a class twice: {list(self.classes)}; name each once")
@@ -107,6 +112,7 @@ class Task:
         return {"text/plain": repr(self), "image/png": base64.b64encode(picture).decode()}
 
 
+@checked
 def subset_of_classes(task: Task, classes: tuple[str, ...] | list[str]) -> Task:
     """Return the task restricted to some of its classes, which are renumbered from 0.
 

@@ -1,22 +1,18 @@
-"""The one door: what users hand in is converted or refused here, before anything changes.
+"""What users hand in is converted or refused here, before anything changes.
 
-Converted is what can be meant in one way only: lists, numpy arrays, float64, a column of labels.
-All else is refused in one line that names the argument, what was found, what is allowed and the
-next step. No message shows the data.
-
-Letters in shapes: N samples, K classes.
+Converted is what can be meant in one way only, such as numbers of numpy. All else is refused in one
+line that names the argument, what was found, what is allowed and the next step. No message shows
+the data. For tensors see `course_utils.environment.tensors`, for the door that asks both
+`course_utils.environment.door`.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
-
-GREY_TOLERANCE = 0.01  # how far resizing and rounding may carry a grey value beyond 0 and 1
 
 
 def described(value: Any) -> str:
@@ -102,7 +98,7 @@ def _span(low, high, above, below) -> str:
 
 
 def check_choice(name: str, value: Any, allowed: Iterable) -> Any:
-    """Return the value if it is one of those allowed.
+    """Return the value of the argument ``name`` if it is one of those ``allowed``.
 
     Raises
     ------
@@ -139,209 +135,6 @@ def check_texts(name: str, texts: Any) -> list[str]:
                 "out what is missing"
             )
     return listed
-
-
-def as_tensor(name: str, value: Any, *, finite: bool = True) -> Tensor:
-    """Return numbers as a tensor without a graph.
-
-    Parameters
-    ----------
-    name : str
-        Name of the argument, for messages.
-    value : torch.Tensor, numpy.ndarray, or (nested) sequence of numbers
-        A tensor keeps its type, and so do whole numbers; decimals of an array or a list become
-        float32, truth values 0 and 1.
-    finite : bool
-        Refuse numbers that are infinite or not a number.
-
-    Raises
-    ------
-    TypeError
-        If these are no numbers.
-    ValueError
-        If rows differ in length, or a number is not finite.
-
-    Examples
-    --------
-    >>> as_tensor("inputs", np.zeros((2, 3))).dtype
-    torch.float32
-    """
-    tensor = value if isinstance(value, Tensor) else _from_sequence(name, value)
-    tensor = tensor.detach() if tensor.requires_grad else tensor
-    if tensor.dtype == torch.float64 and not isinstance(value, Tensor):
-        tensor = tensor.float()
-    if tensor.is_meta or tensor.is_complex() or tensor.is_sparse or tensor.is_quantized:
-        raise TypeError(f"{name} is {described(value)} on {tensor.device}; give plain numbers")
-    if tensor.dtype == torch.bool:
-        tensor = tensor.long()
-    if finite and tensor.is_floating_point() and not tensor.isfinite().all():
-        raise ValueError(
-            f"{name} has {int((~tensor.isfinite()).sum())} numbers that are infinite or not a "
-            "number; mend or leave out these samples"
-        )
-    return tensor
-
-
-def _from_sequence(name: str, value: Any) -> Tensor:
-    """Make a tensor of an array or a sequence."""
-    words = f"{name} is {described(value)}; give a tensor, an array or a list of numbers"
-    is_sequence = isinstance(value, Sequence) and not isinstance(value, str | bytes)
-    if not (is_sequence or hasattr(value, "__array__")) or isinstance(value, Mapping | nn.Module):
-        raise TypeError(words)
-    if is_sequence and len(value) and all(isinstance(part, Tensor) for part in value):
-        value = [part.detach().cpu().numpy() for part in value]
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise ValueError(f"{name} has rows of unequal length; give rows of one length") from None
-    if array.dtype.kind not in "biuf":
-        texts = "; turn texts into tokens first: token_task" if array.dtype.kind in "US" else ""
-        raise TypeError(words + texts)
-    return torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("=")))
-
-
-def as_rows(name: str, value: Any, *, ndim: int | None = None, finite: bool = True) -> Tensor:
-    """Return one row of numbers for each of N samples, at least one.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If these are no numbers, there is no row, or there are not ``ndim`` dimensions.
-
-    Examples
-    --------
-    >>> as_rows("table", [[1.0, 2.0]], ndim=2)
-    tensor([[1., 2.]])
-    """
-    tensor = as_tensor(name, value, finite=finite)
-    if tensor.ndim < 1 or (ndim is not None and tensor.ndim != ndim):
-        wanted = f"{ndim} dimensions" if ndim else "one row for each sample"
-        raise ValueError(f"{name} has shape {tuple(tensor.shape)}; give {wanted}")
-    if tensor.numel() == 0:
-        raise ValueError(f"{name} is empty, shape {tuple(tensor.shape)}; give at least one sample")
-    return tensor
-
-
-def as_images(name: str, value: Any) -> Tensor:
-    """Return images (N, C, H, W), grey values or colours from 0 to 1, as float32.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If these are no images, there is none, or values lie outside of 0 to 1.
-
-    Examples
-    --------
-    >>> as_images("images", np.ones((2, 1, 8, 8))).dtype
-    torch.float32
-    """
-    images = as_rows(name, value, ndim=4)
-    check_grey(name, images)
-    return images
-
-
-def check_grey(name: str, images: Tensor) -> None:
-    """Raise `ValueError` if images are whole numbers, or leave the range from 0 to 1."""
-    if not images.is_floating_point():
-        raise ValueError(
-            f"{name} has the type {images.dtype}; give floats from 0 to 1: divide 0…255 by 255"
-        )
-    if images.numel():
-        low, high = (float(end) for end in images.aminmax())
-        if not -GREY_TOLERANCE <= low <= high <= 1 + GREY_TOLERANCE:
-            raise ValueError(
-                f"{name} has values from {low:.3g} to {high:.3g}; give 0 to 1: divide 0…255 by "
-                "255, and leave normalising to the network"
-            )
-
-
-def as_labels(
-    name: str, value: Any, *, num_classes: int | None = None, unknown: bool = False
-) -> Tensor:
-    """Return classes as int64 of shape (N,).
-
-    Parameters
-    ----------
-    name : str
-        Name of the argument, for messages.
-    value : integers of shape (N,) or (N, 1)
-        Classes.
-    num_classes : int, optional
-        K; labels must be 0 to K - 1.
-    unknown : bool
-        Whether -1, nobody knows, is allowed.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If these are no classes, there is none, or one is out of range.
-
-    Examples
-    --------
-    >>> as_labels("labels", [[0], [1]], num_classes=2)
-    tensor([0, 1])
-    """
-    labels = as_column(name, as_rows(name, value))
-    if labels.is_floating_point():
-        raise TypeError(f"{name} has the type {labels.dtype}; give whole numbers from 0 on")
-    labels = labels.long()
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 and not (unknown and low == -1):
-        raise ValueError(
-            f"{name} has the label {low}, which is no class"
-            + ("; nobody knows it" if low == -1 else "")
-            + "; give labelled samples, with classes from 0 on"
-        )
-    if num_classes is not None and high >= num_classes:
-        raise ValueError(
-            f"{name} has the label {high}, but there are {num_classes} classes: give 0 to "
-            f"{num_classes - 1}, or a head with more outputs (replace_head)"
-        )
-    return labels
-
-
-def as_column(name: str, tensor: Tensor) -> Tensor:
-    """Return (N,) of shape (N,) or (N, 1); another shape is refused.
-
-    Raises
-    ------
-    ValueError
-        If there is not one number for each sample.
-    """
-    if tensor.ndim == 2 and tensor.shape[1] == 1:
-        return tensor[:, 0]
-    if tensor.ndim != 1:
-        raise ValueError(
-            f"{name} has shape {tuple(tensor.shape)}; give one number for each sample, shape "
-            f"({len(tensor) if tensor.ndim else 'N'},)"
-        )
-    return tensor
-
-
-def as_weights(name: str, value: Any, number: int) -> Tensor:
-    """Return how much each of N samples counts, as float32 of shape (N,), all above 0.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the number of weights is another, or one is not finite or not above 0.
-
-    Examples
-    --------
-    >>> as_weights("weights", [[1], [2]], 2)
-    tensor([1., 2.])
-    """
-    weights = as_column(name, as_tensor(name, value)).float()
-    if len(weights) != number:
-        raise ValueError(
-            f"{name} has {len(weights)} entries for {number} labels; give one for each label"
-        )
-    if number and not weights.min() > 0:
-        raise ValueError(
-            f"{name} has the smallest value {float(weights.min()):.3g}; give weights above 0, and "
-            "leave out samples that do not count"
-        )
-    return weights
 
 
 def check_module(name: str, model: Any, *parts: str, learns: bool = False) -> nn.Module:

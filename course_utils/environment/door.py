@@ -15,13 +15,8 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
-from course_utils.environment.arguments import (
-    as_rows,
-    check_module,
-    check_number,
-    check_texts,
-    described,
-)
+from course_utils.environment.arguments import check_module, check_number, check_texts, described
+from course_utils.environment.tensors import as_rows
 
 Function = TypeVar("Function", bound=Callable)
 

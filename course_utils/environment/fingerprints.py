@@ -68,7 +68,7 @@ class Writer:
             self.other(value)
 
     def other(self, value: Any) -> None:
-        """Refuse what is no value."""
+        """Raise `TypeError`: this is no value."""
         raise TypeError(
             f"a part is {described(value)}; give tensors, arrays, texts, numbers, or lists and "
             "dicts of these"

@@ -232,5 +232,5 @@ def available_processors() -> int:
 
 def _check_whole(name, value):
     if isinstance(value, bool) or not isinstance(value, Integral):  # Integral: numpy's too
-        raise TypeError(f"{name} is {value!r}, but must be a whole number; pass an int.")
+        raise TypeError(f"{name} is of type {type(value).__name__}; give a whole number as an int.")
     return value

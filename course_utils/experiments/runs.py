@@ -10,6 +10,7 @@ from numbers import Integral, Number, Real
 import numpy as np
 import torch
 
+from course_utils.environment.arguments import described
 from course_utils.environment.machine import progress_bar
 from course_utils.experiments.results import Results
 from course_utils.experiments.workers import Failure, run_all
@@ -158,7 +159,7 @@ def _checked_seeds(seeds):
         raise TypeError(f"seeds is {_short(seeds)}; give whole numbers, such as range(5)") from None
     for seed in seeds:
         if isinstance(seed, bool) or not isinstance(seed, Integral):
-            raise TypeError(f"seeds has {_short(seed)}; give whole numbers, such as range(5)")
+            raise TypeError(f"seeds has {described(seed)}; give whole numbers, such as range(5)")
     return [int(seed) for seed in seeds]
 
 

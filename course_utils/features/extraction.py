@@ -12,15 +12,10 @@ from torch import Tensor, nn
 
 from course_utils.data.samples import Samples
 from course_utils.data.tasks import Task
-from course_utils.environment.arguments import (
-    as_images,
-    as_rows,
-    check_module,
-    check_texts,
-    described,
-)
+from course_utils.environment.arguments import check_module, check_texts, described
 from course_utils.environment.door import checked
 from course_utils.environment.machine import device, progress_bar
+from course_utils.environment.tensors import as_images, as_rows
 from course_utils.features.keys import cached_answer
 from course_utils.models.classifier import Backbone
 from course_utils.models.inference import answering, bucket_by_length, forward_batches
@@ -133,6 +128,7 @@ def _compute_stages(backbone: Backbone, parts: dict, images: Tensor) -> Tensor:
     return _finite(torch.cat(rows))
 
 
+@checked
 def text_features(
     backbone: TextBackbone, texts: Sequence[str], *, max_tokens: int = 128, use_cache: bool = True
 ) -> Tensor:

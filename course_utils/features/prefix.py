@@ -12,9 +12,10 @@ from torch import Tensor
 
 from course_utils.data.augmentation import flipped_views, one_view_each
 from course_utils.data.samples import Samples
-from course_utils.environment.arguments import as_rows, check_module, described
+from course_utils.environment.arguments import check_module, described
 from course_utils.environment.door import checked
 from course_utils.environment.machine import device, progress_bar
+from course_utils.environment.tensors import as_rows
 from course_utils.features.extraction import images_for, rows_of
 from course_utils.features.keys import cached_answer
 from course_utils.models.classifier import Classifier

@@ -9,9 +9,8 @@ from course_utils.models.gpt import GPT, GPTBackbone
 from course_utils.models.imagenet import imagenet_backbone, imagenet_classifier
 from course_utils.models.inference import evaluation_mode, predict
 from course_utils.models.layers import layer_rates, text_layers
-from course_utils.models.lora import (
-    LoRALinear,
-    add_lora,
+from course_utils.models.lora import LoRALinear, add_lora
+from course_utils.models.lora_states import (
     load_lora,
     lora_state,
     merge_lora,

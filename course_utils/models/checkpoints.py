@@ -17,8 +17,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from course_utils.environment.arguments import as_tensor, check_module, check_texts, described
+from course_utils.environment.arguments import check_module, check_texts, described
 from course_utils.environment.cache import write_tensors
+from course_utils.environment.door import checked
+from course_utils.environment.tensors import as_tensor
 from course_utils.models.classifier import Classifier, Preprocessing, small_cnn
 from course_utils.models.imagenet import EFFICIENTNETS, imagenet_classifier
 from course_utils.models.lora import lora_layers
@@ -33,6 +35,7 @@ ARCHITECTURES = {
 }
 
 
+@checked
 def save_classifier(model: Classifier, path: str | Path, *, classes: Sequence[str]) -> None:
     """Write a classifier into a file, whole or not at all.
 
@@ -87,6 +90,7 @@ def save_classifier(model: Classifier, path: str | Path, *, classes: Sequence[st
         ) from error
 
 
+@checked
 def load_classifier(path: str | Path) -> tuple[Classifier, tuple[str, ...]]:
     """Read a classifier that `save_classifier` has written.
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from course_utils.environment.arguments import as_images, check_grey, check_module, check_number
+from course_utils.environment.arguments import check_module, check_number
+from course_utils.environment.door import checked
+from course_utils.environment.tensors import as_images, check_grey
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,7 @@ class Classifier(nn.Module):
         return self.head(self.backbone(images))
 
 
+@checked
 def small_cnn(num_classes: int = 10) -> Classifier:
     """Build a small convolutional network with random weights, for one-channel images.
 

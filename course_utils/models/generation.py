@@ -5,11 +5,13 @@ from torch import Tensor
 
 from course_utils.data.texts import one_text
 from course_utils.environment.arguments import check_number
+from course_utils.environment.door import checked
 from course_utils.models.gpt import GPT
 from course_utils.models.inference import evaluation_mode
 from course_utils.models.tokenizer import END, Tokenizer
 
 
+@checked
 @torch.inference_mode()
 def sample_text(
     model: GPT,

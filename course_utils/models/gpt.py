@@ -10,6 +10,7 @@ import torch.nn.functional as F  # noqa: N812, the name torch itself uses
 from torch import Tensor, nn
 
 from course_utils.environment.arguments import check_number
+from course_utils.environment.door import checked
 from course_utils.environment.machine import seeded
 from course_utils.models.text import TextBackbone
 from course_utils.models.tokenizer import Tokenizer, check_tokens
@@ -112,6 +113,7 @@ class GPT(nn.Module):
     torch.Size([1, 3, 500])
     """
 
+    @checked
     def __init__(
         self,
         num_tokens: int,
@@ -205,6 +207,7 @@ class GPTBackbone(TextBackbone):
 
     POOLINGS = ("last", "mean")
 
+    @checked
     def __init__(self, name: str, body: GPT, tokenizer: Tokenizer, *, pooling: str = "last"):
         width = body.token_embedding.embedding_dim
         super().__init__(name, body, width, tokenizer, pooling=pooling, longest=body.context)

@@ -5,15 +5,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from course_utils.environment.arguments import (
-    as_tensor,
-    check_choice,
-    check_module,
-    check_number,
-    described,
-)
+from course_utils.environment.arguments import check_choice, check_module, check_number, described
+from course_utils.environment.door import checked
 from course_utils.environment.machine import seeded
 from course_utils.environment.packages import verify_package
+from course_utils.environment.tensors import as_tensor
 from course_utils.models.classifier import Backbone, Classifier, Preprocessing
 
 # name of the architecture: what timm calls it, and the package that has its ImageNet weights
@@ -23,6 +19,7 @@ EFFICIENTNETS = {
 }
 
 
+@checked
 def imagenet_classifier(
     weights: str = "imagenet", seed: int | None = None, *, architecture: str = "EfficientNet-Lite0"
 ) -> Classifier:
@@ -82,6 +79,7 @@ def imagenet_classifier(
     return Classifier(backbone.to(memory_format=torch.channels_last), head).eval()
 
 
+@checked
 def imagenet_backbone(
     weights: str = "imagenet", seed: int | None = None, *, architecture: str = "EfficientNet-Lite0"
 ) -> Backbone:

@@ -12,10 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.data.samples import Samples, is_text
-from course_utils.environment.arguments import as_rows, check_module, described
+from course_utils.environment.arguments import check_module, described
+from course_utils.environment.door import checked
 from course_utils.environment.machine import device, keep_freed_memory
+from course_utils.environment.tensors import as_rows
 
 
+@checked
 @contextmanager
 def evaluation_mode(model: nn.Module):
     """Put a model into evaluation mode for a while, then give each part its own mode back."""

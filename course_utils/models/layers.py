@@ -4,9 +4,13 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from course_utils.environment.arguments import check_module, check_number
+from course_utils.environment.door import checked
+
 ULMFIT_FACTOR = 2.6  # Howard and Ruder 2018, section 3.2
 
 
+@checked
 def text_layers(backbone: nn.Module) -> dict[str, nn.Module]:
     """Return the layers of a backbone for texts by name, from input to output.
 
@@ -42,6 +46,7 @@ def text_layers(backbone: nn.Module) -> dict[str, nn.Module]:
     return dict(_pieces(backbone, ""))
 
 
+@checked
 def layer_rates(
     model: nn.Module, top_rate: float, factor: float = ULMFIT_FACTOR
 ) -> dict[str, float]:
@@ -81,10 +86,9 @@ def layer_rates(
     backbone.body.encoder.layer.5   0.00038
     head                            0.00100
     """
-    if not 0 < top_rate < float("inf"):
-        raise ValueError(f"top_rate is {top_rate}; give a number above 0")
-    if not 1 <= factor < float("inf"):
-        raise ValueError(f"factor is {factor}; give 1 or more")
+    check_module("model", model, "backbone")
+    top_rate = check_number("top_rate", top_rate, above=0)
+    factor = check_number("factor", factor, low=1)
     layers = text_layers(model.backbone)
     steps = _steps_below_the_head(model.backbone, layers)
     rates = {f"backbone.{name}": top_rate / factor ** steps[name] for name in layers}

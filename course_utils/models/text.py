@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from course_utils.data.tasks import Task
 from course_utils.environment.arguments import check_number
+from course_utils.environment.door import checked
 from course_utils.models.tokenizer import Tokenizer, check_tokens
 
 
@@ -41,6 +42,7 @@ class TextBackbone(nn.Module):
 
     POOLINGS = ("mean", "cls")
 
+    @checked
     def __init__(
         self,
         name: str,
@@ -189,6 +191,7 @@ def without_padding(tokens: Tensor, pad_id: int) -> tuple[Tensor, Tensor]:
     return tokens[:, :longest], mask[:, :longest]
 
 
+@checked
 def token_task(task: Task, backbone: TextBackbone, max_tokens: int) -> Task:
     """Return the task with tokens instead of texts: what `fit` and `predict` need.
 

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812, the name torch itself uses
 from torch import Tensor, nn
 
+from course_utils.environment.door import checked
 from course_utils.environment.machine import seeded
 from course_utils.objectives.alignment import Alignment
 
@@ -27,6 +28,7 @@ class _Reversal(torch.autograd.Function):
         return -ctx.strength * gradient, None
 
 
+@checked
 def reverse_gradient(features: Tensor, strength: float) -> Tensor:
     """Return the features unchanged; their gradient will be multiplied by ``-strength``.
 
@@ -103,6 +105,7 @@ class DomainAdversarial(Alignment):
         r"d(\mathcal{R}\,\varphi_w(X_T))\big)"
     )
 
+    @checked
     def __init__(
         self,
         target_inputs: Tensor,

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from course_utils.environment.door import checked
 from course_utils.features.distances import checked_bandwidths, coral_distance, mmd_squared
 from course_utils.objectives.base import Batch, Term, features_in
 
@@ -135,6 +136,7 @@ class MMD(Alignment):
     name = "MMD"
     latex = r"\mathrm{MMD}^2\big(\varphi_w(X_S), \varphi_w(X_T)\big)"
 
+    @checked
     def __init__(self, target_inputs: Tensor, *, bandwidths: Sequence[float] | None = None):
         super().__init__(target_inputs)
         self.bandwidths = None if bandwidths is None else checked_bandwidths(bandwidths)

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from course_utils.data.samples import Samples
 from course_utils.environment.arguments import check_number, check_texts
-from course_utils.models.inference import answering, forward_batches
+from course_utils.environment.door import checked
+from course_utils.models.inference import answering, ask, forward_batches
 from course_utils.models.tokenizer import END, Tokenizer, check_tokens
 from course_utils.objectives.base import Batch, Term
 
@@ -45,6 +46,7 @@ class LanguageModelLoss(Term):
     role = "L"
     latex = r"\frac{1}{n}\sum_{i,t} L_{\mathrm{CE}}\big(x_{i,t+1}, f_w(x_{i,1},\dots,x_{i,t})\big)"
 
+    @checked
     def __init__(self, *, pad_id: int = 0):
         self.pad_id = pad_id
 
@@ -91,6 +93,7 @@ def _token_losses(logits: Tensor, tokens: Tensor, pad_id: int) -> tuple[Tensor, 
     return losses.unflatten(0, targets.shape), counts.to(logits.dtype)
 
 
+@checked
 def pack_texts(texts: Iterable[str], tokenizer: Tokenizer, length: int) -> Samples:
     """Write texts one after the other, each followed by ``"<end>"``, and cut this into rows.
 
@@ -128,6 +131,7 @@ def pack_texts(texts: Iterable[str], tokenizer: Tokenizer, length: int) -> Sampl
     return Samples(rows.unflatten(0, (num_rows, length)), torch.full((num_rows,), -1))
 
 
+@checked
 def language_loss(model: nn.Module, tokens: Tensor, *, pad_id: int = 0) -> float:
     """Measure how well a model guesses the next token: nats per token. It stays unchanged.
 
@@ -156,7 +160,7 @@ def language_loss(model: nn.Module, tokens: Tensor, *, pad_id: int = 0) -> float
         for part in forward_batches(tokens):
             if (part[:, 1:] != pad_id).any():
                 rows = part.to(place)
-                losses, counts = _token_losses(model(rows), rows, pad_id)
+                losses, counts = _token_losses(ask(model, rows), rows, pad_id)
                 total, number = total + losses.sum().item(), number + counts.sum().item()
     if number == 0:
         raise ValueError("tokens has no token to predict: give rows of two or more tokens")

@@ -8,6 +8,7 @@ from abc import abstractmethod
 
 from torch import Tensor, nn
 
+from course_utils.environment.door import checked
 from course_utils.objectives.base import Batch, Term, latex_text
 
 
@@ -195,6 +196,7 @@ class L2SP(Regularizer):
     usual_prefix = "backbone."
     _source_text = "source_model"
 
+    @checked
     def __init__(self, source_model: nn.Module, *, prefix: str = "backbone."):
         super().__init__(prefix=prefix)
         if not isinstance(source_model, nn.Module):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.data.samples import Samples
+from course_utils.environment.door import checked
 from course_utils.models.inference import predict
 from course_utils.objectives.base import Batch, Term
 
@@ -146,6 +147,7 @@ def rows_for(term: Term, batch: Batch, table: Tensor) -> Tensor:
     return rows.to(batch.outputs)
 
 
+@checked
 def answers_by_index(model: nn.Module, *samples: Samples, size: int | None = None) -> Tensor:
     """Ask a model about samples, and put its answers where these stand in their data set.
 

@@ -22,6 +22,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 
 
+@checked
 def look(number: int) -> dict:
     """Return colour, marker and line style of the arm with this number, from 0 on."""
     return {

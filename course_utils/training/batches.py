@@ -7,8 +7,10 @@ from torch import Tensor
 
 from course_utils.data.samples import Samples
 from course_utils.environment.arguments import check_number
+from course_utils.environment.door import checked
 
 
+@checked
 def epochs_for(num_steps: int, num_samples: int, batch_size: int = 32) -> int:
     """Return how many epochs make at least ``num_steps`` steps.
 

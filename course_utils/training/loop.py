@@ -10,14 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.data.samples import Samples, check_samples
-from course_utils.environment.arguments import (
-    check_choice,
-    check_module,
-    check_number,
-    described,
-)
+from course_utils.environment.arguments import check_choice, check_module, check_number, described
+from course_utils.environment.door import checked
 from course_utils.environment.machine import device, keep_freed_memory, progress_bar
 from course_utils.models.inference import as_inputs, ask
+from course_utils.models.lora_states import check_can_learn
 from course_utils.objectives.base import Batch, Objective
 from course_utils.training.batches import cut, shuffled_batches
 from course_utils.training.evaluation import check_terms, sample_loss
@@ -130,6 +127,7 @@ def fit(
     return history
 
 
+@checked
 def linear_probe(samples: Samples, objective: Objective, *, num_classes: int) -> nn.Linear:
     """Learn a linear head on features by fitting it to all samples at once, from w = 0.
 
@@ -156,7 +154,7 @@ def linear_probe(samples: Samples, objective: Objective, *, num_classes: int) ->
             f"samples.inputs has shape {tuple(samples.inputs.shape)}; give features (N, D), "
             "see extract_features"
         )
-    head = nn.Linear(samples.inputs.shape[1], num_classes)
+    head = nn.utils.skip_init(nn.Linear, inputs.shape[1], num_classes)  # no random numbers
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
     fit(
@@ -173,7 +171,7 @@ def linear_probe(samples: Samples, objective: Objective, *, num_classes: int) ->
 
 def _check_learning(model, samples, objective, validation, patience) -> None:
     """Raise, before anything changes, if the model cannot learn from the samples."""
-    check_module("model", model, learns=True)
+    check_can_learn(check_module("model", model, learns=True))
     check_samples("samples", samples)
     if not isinstance(objective, Objective):
         raise TypeError(

@@ -21,7 +21,8 @@ from course_utils.features.keys import cached_answer, model_fingerprint
 from course_utils.features.prefix import FrozenStages
 from course_utils.models.classifier import Backbone, Preprocessing, small_cnn
 from course_utils.models.freezing import freeze, unfreeze
-from course_utils.models.lora import add_lora, merge_lora, without_lora
+from course_utils.models.lora import add_lora
+from course_utils.models.lora_states import merge_lora, without_lora
 
 IMAGES = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 SCALE = 1.0

@@ -18,7 +18,8 @@ from course_utils.models.classifier import Backbone, Classifier, Preprocessing, 
 from course_utils.models.freezing import freeze
 from course_utils.models.imagenet import imagenet_classifier
 from course_utils.models.inference import predict
-from course_utils.models.lora import add_lora, lora_layers, merge_lora, without_lora
+from course_utils.models.lora import add_lora, lora_layers
+from course_utils.models.lora_states import merge_lora, without_lora
 from course_utils.models.surgery import adapt_input, cut_after, replace_head
 
 IMAGES = torch.rand(3, 1, 32, 32, generator=torch.Generator().manual_seed(0))

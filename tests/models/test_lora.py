@@ -14,12 +14,10 @@ from course_utils.data.samples import Samples
 from course_utils.models.classifier import Classifier, small_cnn
 from course_utils.models.freezing import freeze, unfreeze
 from course_utils.models.inference import predict
-from course_utils.models.lora import (
-    LoRALinear,
-    add_lora,
+from course_utils.models.lora import LoRALinear, add_lora, lora_layers
+from course_utils.models.lora_states import (
     check_can_learn,
     load_lora,
-    lora_layers,
     lora_state,
     merge_lora,
     unmerge_lora,
