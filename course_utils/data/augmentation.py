@@ -6,11 +6,9 @@ Letters in shapes: N images, V views of each, C channels, H and W height and wid
 import torch
 from torch import Tensor
 
-from course_utils.environment.door import checked
 from course_utils.environment.tensors import as_rows
 
 
-@checked
 def flipped_views(images: Tensor) -> list[Tensor]:
     """Return images (N, C, H, W) as they are, mirrored, upside down, and both.
 
@@ -30,7 +28,6 @@ def flipped_views(images: Tensor) -> list[Tensor]:
     return [images, images.flip(3), images.flip(2), images.flip(2, 3)]
 
 
-@checked
 def eight_views(images: Tensor) -> list[Tensor]:
     """Return square images in all eight ways in which a square can be laid down.
 

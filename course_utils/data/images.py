@@ -28,7 +28,6 @@ CELLS_PER_BLOCK = 60  # files of one module lie side by side, a common module ha
 GREY = "grey value 0 (black) to 1 (white)"
 
 
-@checked
 def load_mnist(split_seed: int = 0) -> Task:
     """Load 5,000 handwritten digits of MNIST, 500 of each, 28 x 28 pixels.
 

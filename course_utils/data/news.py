@@ -20,7 +20,6 @@ CLASSES = ("business", "entertainment", "politics", "sports", "tech")  # the fol
 UNITS = {"headline": "the headline of an article", "article": "headline and article"}
 
 
-@checked
 def load_bbc_news(
     part: str = "headline", *, remove_duplicates: bool = True, split_seed: int = 0
 ) -> Task:
@@ -71,7 +70,6 @@ def load_bbc_news(
     )
 
 
-@checked
 def news_texts(part: str = "headline") -> Texts:
     """Return all 2,225 headlines or articles in the order of the data set, copies included.
 

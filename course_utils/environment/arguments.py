@@ -20,8 +20,8 @@ def described(value: Any) -> str:
 
     Examples
     --------
-    >>> described(torch.zeros(8, 4)), described([1, 2]), described("some text"), described(3)
-    ('a tensor of shape (8, 4) and type torch.float32', 'a list of length 2', 'a text', '3')
+    >>> described(np.zeros((8, 4))), described([1, 2]), described("some text"), described(3)
+    ('an array of shape (8, 4) and type float64', 'a list of length 2', 'a text', '3')
     """
     if isinstance(value, Tensor | np.ndarray):
         kind = "a tensor" if isinstance(value, Tensor) else "an array"
@@ -46,6 +46,7 @@ def check_number(
     above: float | None = None,
     below: float | None = None,
     whole: bool = False,
+    finite: bool = True,
 ) -> Any:
     """Return a number as Python's own int or float, after its range was checked.
 
@@ -61,6 +62,8 @@ def check_number(
         Values that it must exceed, or stay under.
     whole : bool
         Only integers.
+    finite : bool
+        False looks at the kind of the value only, and leaves its range to somebody else.
 
     Raises
     ------
@@ -79,6 +82,8 @@ def check_number(
     if isinstance(value, bool | np.bool_) or not isinstance(value, kind):
         span = f", {span.removeprefix('a number ')}" if span else ""
         raise TypeError(f"{name} is {described(value)}; give {words}{span}")
+    if not finite:
+        return value
     number = int(value) if whole else float(value)
     is_inside = low <= number <= high and (above is None or number > above)
     if not math.isfinite(number) or not is_inside or not (below is None or number < below):

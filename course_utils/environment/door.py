@@ -85,7 +85,7 @@ def _check(hint: Any, name: str, value: Any) -> Any:
     if origin in (types.UnionType, typing.Union):
         return _check_one_of(typing.get_args(hint), name, value)
     if hint is int or hint is float:
-        return check_number(name, value, whole=hint is int)
+        return check_number(name, value, whole=hint is int, finite=False)
     if hint is Tensor:
         # with a graph it comes from a network that is learning, which looks at its numbers itself
         return value if isinstance(value, Tensor) and value.requires_grad else as_rows(name, value)

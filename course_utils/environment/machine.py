@@ -118,6 +118,8 @@ def seeded(seed: int | None) -> Iterator[None]:
     """
     import torch
 
+    if seed is not None:
+        _check_whole("seed", seed)
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
             # torch.manual_seed would also change the random numbers of graphics cards

@@ -75,7 +75,7 @@ def _from_sequence(name: str, value: Any) -> Tensor:
 
 
 def as_rows(name: str, value: Any, *, ndim: int | None = None, finite: bool = True) -> Tensor:
-    """Return one row of numbers for each of N samples, at least one.
+    """Return one row of numbers for each of N samples, at least one. See `as_tensor`.
 
     Raises
     ------
@@ -194,6 +194,8 @@ def as_column(name: str, tensor: Tensor) -> Tensor:
 
 def as_weights(name: str, value: Any, number: int) -> Tensor:
     """Return how much each of N samples counts, as float32 of shape (N,), all above 0.
+
+    The ``value`` has as many entries as ``number`` says; ``name`` stands in messages.
 
     Raises
     ------

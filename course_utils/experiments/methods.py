@@ -6,7 +6,6 @@ from torch import nn
 
 from course_utils.data.samples import Samples
 from course_utils.environment.arguments import described
-from course_utils.environment.door import checked
 from course_utils.models.classifier import Classifier
 from course_utils.objectives.base import Objective
 
@@ -56,7 +55,6 @@ class MethodTable:
     no transfer: from random weights; moves: backbone, head; samples: 1; CrossEntropy()
     """
 
-    @checked
     def __init__(self, source_model: Classifier, methods: dict[str, Method]):
         if not methods:
             raise ValueError("methods is empty; give at least one Method by its name")

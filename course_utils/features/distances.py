@@ -13,14 +13,12 @@ import torch
 from torch import Tensor
 
 from course_utils.environment.arguments import described
-from course_utils.environment.door import checked
 from course_utils.environment.tensors import as_rows, as_tensor
 
 # DAN's public code and many after it take five Gaussians, each twice as wide as the one before
 WIDTHS = tuple(2.0**k for k in range(-2, 3))
 
 
-@checked
 def mmd_squared(
     source: Tensor, target: Tensor, *, bandwidths: Sequence[float] | None = None
 ) -> Tensor:
@@ -99,7 +97,6 @@ def checked_bandwidths(bandwidths: Sequence[float]) -> tuple[float, ...]:
     return widths
 
 
-@checked
 def coral_distance(source: Tensor, target: Tensor) -> Tensor:
     r"""Compute the distance of two covariances: ``|C_S - C_T|_F^2 / (4 D^2)``.
 

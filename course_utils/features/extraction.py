@@ -64,7 +64,6 @@ def extract_features(
     return cached_answer("features", backbone, (layer, images), compute, use_cache=use_cache)
 
 
-@checked
 def stage_features(
     backbone: Backbone, images: Tensor, *, use_cache: bool = True
 ) -> dict[str, Tensor]:

@@ -10,11 +10,9 @@ import torch
 from torch import Tensor
 
 from course_utils.environment.arguments import check_number
-from course_utils.environment.door import checked
 from course_utils.features.distances import check_features, covariance
 
 
-@checked
 def standardize_each(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Standardise each domain by itself: ``z = (x - mean of the domain) / its standard deviation``.
 
@@ -49,7 +47,6 @@ def standardize_each(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return _standardized(source), _standardized(target)
 
 
-@checked
 def coral_map(source: Tensor, target: Tensor, *, match_means: bool) -> Tensor:
     r"""Give the source features the covariance of the target: ``X_S C_S^(-1/2) C_T^(1/2)``.
 
@@ -100,7 +97,6 @@ def coral_map(source: Tensor, target: Tensor, *, match_means: bool) -> Tensor:
     return mapped.to(source)
 
 
-@checked
 def align_subspaces(
     source: Tensor, target: Tensor, *, num_components: int
 ) -> tuple[Tensor, Tensor]:

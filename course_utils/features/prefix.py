@@ -65,7 +65,6 @@ class FrozenStages:
     torch.Size([3, 4, 16, 14, 14])
     """
 
-    @checked
     def __init__(
         self,
         model: Classifier,

@@ -14,7 +14,6 @@ from course_utils.environment.arguments import check_number, check_texts
 from course_utils.environment.door import checked
 
 
-@checked
 def label_overlap(source_classes: Iterable[str], target_classes: Iterable[str]) -> float:
     """Share of the classes of two tasks that both have (Jaccard index), 0 to 1.
 

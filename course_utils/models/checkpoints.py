@@ -35,7 +35,7 @@ ARCHITECTURES = {
 }
 
 
-@checked
+@checked(skip=("model", "classes"))
 def save_classifier(model: Classifier, path: str | Path, *, classes: Sequence[str]) -> None:
     """Write a classifier into a file, whole or not at all.
 

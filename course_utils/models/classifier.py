@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.environment.arguments import check_module, check_number
-from course_utils.environment.door import checked
 from course_utils.environment.tensors import as_images, check_grey
 
 
@@ -149,7 +148,6 @@ class Classifier(nn.Module):
         return self.head(self.backbone(images))
 
 
-@checked
 def small_cnn(num_classes: int = 10) -> Classifier:
     """Build a small convolutional network with random weights, for one-channel images.
 

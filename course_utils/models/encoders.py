@@ -6,14 +6,12 @@ from pathlib import Path
 import torch
 
 from course_utils.environment.arguments import check_choice, check_number, described
-from course_utils.environment.door import checked
 from course_utils.environment.machine import seeded
 from course_utils.environment.packages import verify_package
 from course_utils.models.folders import FROM_FOLDER, load_folder, load_words, silence, tokenizer_of
 from course_utils.models.text import TextBackbone
 
 
-@checked
 def text_encoder(
     weights: str = "minilm", seed: int | None = None, *, pooling: str = "mean"
 ) -> TextBackbone:
@@ -74,7 +72,6 @@ def text_encoder(
 PATTERNS = ["*.json", "*.txt", "*.safetensors"]
 
 
-@checked
 def load_encoder(
     name: str = "bert-base-uncased", *, allow_download: bool = False, pooling: str = "mean"
 ) -> TextBackbone:

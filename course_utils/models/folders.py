@@ -24,7 +24,13 @@ COMPUTED = ("position_ids", "token_type_ids")
 
 
 def load_folder(folder: Path) -> tuple[nn.Module, Any]:
-    """Load network and tokenizer of a folder, or raise if not every weight is its own."""
+    """Load network and tokenizer of a folder.
+
+    Raises
+    ------
+    OSError, ValueError
+        If a file is missing or odd, or not every weight of the network is in the folder.
+    """
     from transformers import AutoConfig, AutoModel  # takes seconds to import
 
     for file in ("config.json", "tokenizer.json"):
@@ -121,7 +127,13 @@ def _is_pooler(name: str) -> bool:
 
 
 def tokenizer_of(words: Any, config: Any) -> Tokenizer:
-    """Take the rules out of a tokenizer of transformers, and check that they fit the weights."""
+    """Take the rules out of a tokenizer of transformers, and check that they fit the weights.
+
+    Raises
+    ------
+    ValueError
+        If they do not.
+    """
     rules = getattr(words, "backend_tokenizer", None)
     if rules is None or words.pad_token is None:
         raise ValueError("the tokenizer is no fast one, or has no token for padding")

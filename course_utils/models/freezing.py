@@ -7,7 +7,6 @@ from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.parameter import is_lazy
 
 from course_utils.environment.arguments import check_module
-from course_utils.environment.door import checked
 
 # these do the same in both modes: a hook on each would only cost time
 SAME_IN_BOTH_MODES = (
@@ -102,7 +101,6 @@ def hold_state(module: nn.Module) -> None:
             _Hold(part)
 
 
-@checked
 def freeze(module: nn.Module, *, batchnorm_statistics: bool = True) -> nn.Module:
     """Change the module: training no longer moves it, and it answers as in evaluation.
 
@@ -150,7 +148,6 @@ def freeze(module: nn.Module, *, batchnorm_statistics: bool = True) -> nn.Module
     return module
 
 
-@checked
 def unfreeze(module: nn.Module) -> nn.Module:
     """Change the module: undo `freeze`, so that parameters, statistics and modes are free again.
 

@@ -4,14 +4,14 @@ import torch
 from torch import Tensor
 
 from course_utils.data.texts import one_text
-from course_utils.environment.arguments import check_number
+from course_utils.environment.arguments import check_module, check_number
 from course_utils.environment.door import checked
 from course_utils.models.gpt import GPT
 from course_utils.models.inference import evaluation_mode
 from course_utils.models.tokenizer import END, Tokenizer
 
 
-@checked
+@checked(skip=("model", "prompt"))
 @torch.inference_mode()
 def sample_text(
     model: GPT,
@@ -51,6 +51,7 @@ def sample_text(
         If ``num_tokens`` is below 1 or ``temperature`` below 0, the model does not know a token of
         the prompt, or answers with NaN.
     """
+    check_module("model", model, "context")
     num_tokens = check_number("num_tokens", num_tokens, low=1, whole=True)
     temperature = check_number("temperature", temperature, low=0)
     generator = torch.Generator().manual_seed(check_number("seed", seed, whole=True))

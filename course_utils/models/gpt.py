@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812, the name torch itself uses
 from torch import Tensor, nn
 
-from course_utils.environment.arguments import check_number
-from course_utils.environment.door import checked
+from course_utils.environment.arguments import check_module, check_number
 from course_utils.environment.machine import seeded
 from course_utils.models.text import TextBackbone
 from course_utils.models.tokenizer import Tokenizer, check_tokens
@@ -113,7 +112,6 @@ class GPT(nn.Module):
     torch.Size([1, 3, 500])
     """
 
-    @checked
     def __init__(
         self,
         num_tokens: int,
@@ -207,8 +205,8 @@ class GPTBackbone(TextBackbone):
 
     POOLINGS = ("last", "mean")
 
-    @checked
     def __init__(self, name: str, body: GPT, tokenizer: Tokenizer, *, pooling: str = "last"):
+        check_module("body", body, "token_embedding", "context")
         width = body.token_embedding.embedding_dim
         super().__init__(name, body, width, tokenizer, pooling=pooling, longest=body.context)
 

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.environment.arguments import check_choice, check_module, check_number, described
-from course_utils.environment.door import checked
 from course_utils.environment.machine import seeded
 from course_utils.environment.packages import verify_package
 from course_utils.environment.tensors import as_tensor
@@ -19,7 +18,6 @@ EFFICIENTNETS = {
 }
 
 
-@checked
 def imagenet_classifier(
     weights: str = "imagenet", seed: int | None = None, *, architecture: str = "EfficientNet-Lite0"
 ) -> Classifier:
@@ -79,7 +77,6 @@ def imagenet_classifier(
     return Classifier(backbone.to(memory_format=torch.channels_last), head).eval()
 
 
-@checked
 def imagenet_backbone(
     weights: str = "imagenet", seed: int | None = None, *, architecture: str = "EfficientNet-Lite0"
 ) -> Backbone:

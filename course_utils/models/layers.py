@@ -46,7 +46,6 @@ def text_layers(backbone: nn.Module) -> dict[str, nn.Module]:
     return dict(_pieces(backbone, ""))
 
 
-@checked
 def layer_rates(
     model: nn.Module, top_rate: float, factor: float = ULMFIT_FACTOR
 ) -> dict[str, float]:

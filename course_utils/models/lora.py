@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from course_utils.environment.arguments import check_module, check_number, check_texts
-from course_utils.environment.door import checked
 from course_utils.environment.machine import seeded
 from course_utils.models.freezing import hold_state
 
@@ -55,7 +54,6 @@ class LoRALinear(nn.Module):
     20
     """
 
-    @checked
     def __init__(self, base: nn.Linear, rank: int, alpha: float, seed: int | None = None):
         super().__init__()
         if type(base) is not nn.Linear:  # a subclass may use its weight in another way
@@ -118,7 +116,6 @@ def _check(name: str, base: nn.Linear, rank: int, alpha: float) -> tuple[int, fl
     return rank, alpha
 
 
-@checked
 def add_lora(
     model: nn.Module,
     rank: int,

@@ -7,12 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.environment.arguments import check_module, described
-from course_utils.environment.door import checked
 from course_utils.environment.tensors import as_tensor
 from course_utils.models.lora import LoRALinear, lora_layers
 
 
-@checked
 @torch.no_grad()
 def merge_lora(model: nn.Module) -> nn.Module:
     """Change the model: add each correction to its frozen weights; the outputs stay the same.
@@ -35,7 +33,6 @@ def merge_lora(model: nn.Module) -> nn.Module:
     return model
 
 
-@checked
 @torch.no_grad()
 def unmerge_lora(model: nn.Module) -> nn.Module:
     """Change the model: take the corrections out of the weights again, up to rounding.
@@ -54,7 +51,6 @@ def unmerge_lora(model: nn.Module) -> nn.Module:
     return model
 
 
-@checked
 @contextmanager
 def without_lora(model: nn.Module) -> Iterator[nn.Module]:
     """Turn all corrections off for a while: the model answers as before `add_lora`.
@@ -99,7 +95,6 @@ def _refuse(state: str, layers: Iterable[LoRALinear]) -> None:
         raise ValueError(CURES[state])
 
 
-@checked
 def lora_state(model: nn.Module) -> dict[str, Tensor]:
     """Return what has to be saved: A and B of each LoRA layer, the head, and what else may learn.
 
@@ -117,7 +112,6 @@ def lora_state(model: nn.Module) -> dict[str, Tensor]:
     return {n: t.detach().clone() for n, t in state if n in names or n.startswith("head.")}
 
 
-@checked
 def load_lora(model: nn.Module, state: dict[str, Tensor]) -> nn.Module:
     """Change the model: put what `lora_state` returned into it.
 

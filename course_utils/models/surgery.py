@@ -13,12 +13,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from course_utils.environment.arguments import check_choice, check_module, check_number
-from course_utils.environment.door import checked
 from course_utils.environment.machine import seeded
 from course_utils.models.classifier import Backbone, Classifier, Preprocessing
 
 
-@checked
 def stages(backbone: Backbone) -> dict[str, nn.Sequential]:
     """Return the stages of a backbone by name, in order. One after the other they are its body.
 
@@ -111,7 +109,6 @@ class Ending(_Chain):
         return self.run(activations)
 
 
-@checked
 def cut_after(model: Classifier, stage: str) -> tuple[Beginning, Classifier]:
     """Cut a classifier after a stage, into a beginning and the rest.
 
@@ -196,7 +193,6 @@ def _owns_weight(layer: nn.Module) -> bool:
     return "weight" in dict(layer.named_parameters(recurse=False))
 
 
-@checked
 def replace_head(model: Classifier, num_classes: int, seed: int = 0) -> Classifier:
     """Change the model: give it a new linear head with random weights, for other classes.
 
@@ -226,7 +222,6 @@ def replace_head(model: Classifier, num_classes: int, seed: int = 0) -> Classifi
     return model
 
 
-@checked
 def adapt_input(backbone: Backbone, channels: int) -> Backbone:
     """Change the backbone: let its first convolution read another number of channels.
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.data.tasks import Task
-from course_utils.environment.arguments import check_number
+from course_utils.environment.arguments import check_module, check_number, described
 from course_utils.environment.door import checked
 from course_utils.models.tokenizer import Tokenizer, check_tokens
 
@@ -42,7 +42,6 @@ class TextBackbone(nn.Module):
 
     POOLINGS = ("mean", "cls")
 
-    @checked
     def __init__(
         self,
         name: str,
@@ -53,6 +52,9 @@ class TextBackbone(nn.Module):
         pooling: str = "mean",
         longest: int | None = None,
     ):
+        check_module("body", body)
+        if not isinstance(tokenizer, Tokenizer):
+            raise TypeError(f"tokenizer is {described(tokenizer)}; give the Tokenizer of the body")
         if pooling not in self.POOLINGS:
             allowed = " or ".join(map(repr, self.POOLINGS))
             raise ValueError(f"pooling is {pooling!r}; give {allowed}")
@@ -73,12 +75,6 @@ class TextBackbone(nn.Module):
     def num_tokens(self) -> int:
         """V, the number of tokens that the weights know."""
         return self.body.config.vocab_size
-
-    @property
-    def description(self) -> str:
-        """What makes the features besides the weights: a stored result must not outlive it."""
-        settings = getattr(self.body, "config", "")  # such as the number of heads
-        return f"{type(self).__name__} {self.pooling} {self.body} {settings}"
 
     def tokenize(self, texts: Sequence[str], max_tokens: int) -> Tensor:
         """Turn N texts into tokens, int64 of shape (N, max_tokens). See `Tokenizer`.

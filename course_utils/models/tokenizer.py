@@ -11,7 +11,6 @@ from torch import Tensor
 
 from course_utils.data.texts import one_text
 from course_utils.environment.arguments import check_number, check_texts, described
-from course_utils.environment.door import checked
 
 PAD, END = "<pad>", "<end>"  # fills short rows; stands after each text
 
@@ -132,7 +131,6 @@ class Tokenizer:
         return f"Tokenizer({self.num_tokens:,} tokens)"
 
 
-@checked
 def train_tokenizer(texts: Iterable[str], num_tokens: int = 2000) -> Tokenizer:
     """Learn byte-pair tokens from texts, and from nothing else.
 

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812, the name torch itself uses
 from torch import Tensor, nn
 
+from course_utils.environment.arguments import check_number
 from course_utils.environment.door import checked
 from course_utils.environment.machine import seeded
 from course_utils.objectives.alignment import Alignment
@@ -105,7 +106,6 @@ class DomainAdversarial(Alignment):
         r"d(\mathcal{R}\,\varphi_w(X_T))\big)"
     )
 
-    @checked
     def __init__(
         self,
         target_inputs: Tensor,
@@ -116,13 +116,10 @@ class DomainAdversarial(Alignment):
         seed: int = 0,
     ):
         super().__init__(target_inputs)
-        for name, number in (
-            ("num_features", num_features),
-            ("hidden", hidden),
-            ("ramp_steps", 1 if ramp_steps is None else ramp_steps),
-        ):
-            if not isinstance(number, int) or number < 1:
-                raise ValueError(f"{name} is {number!r}; give a whole number from 1 on")
+        num_features = check_number("num_features", num_features, low=1, whole=True)
+        hidden = check_number("hidden", hidden, low=1, whole=True)
+        if ramp_steps is not None:
+            ramp_steps = check_number("ramp_steps", ramp_steps, low=1, whole=True)
         self.num_features, self.hidden, self.seed = num_features, hidden, seed
         self.ramp_steps = ramp_steps
         self.num_steps = 0

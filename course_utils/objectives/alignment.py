@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from course_utils.environment.door import checked
+from course_utils.environment.tensors import as_rows
 from course_utils.features.distances import checked_bandwidths, coral_distance, mmd_squared
 from course_utils.objectives.base import Batch, Term, features_in
 
@@ -45,16 +45,7 @@ class Alignment(Term):
     role = "R"
 
     def __init__(self, target_inputs: Tensor):
-        if not isinstance(target_inputs, Tensor):
-            raise TypeError(
-                f"target_inputs is {type(target_inputs).__name__}; give a tensor, such as "
-                "target.train.inputs"
-            )
-        if target_inputs.ndim == 0 or len(target_inputs) == 0:
-            raise ValueError(
-                f"target_inputs has shape {tuple(target_inputs.shape)}; give at least one input"
-            )
-        self.target_inputs = target_inputs
+        self.target_inputs = as_rows("target_inputs", target_inputs)
 
     def value(self, batch: Batch) -> Tensor:
         """Compute the term from features of both domains.
@@ -136,7 +127,6 @@ class MMD(Alignment):
     name = "MMD"
     latex = r"\mathrm{MMD}^2\big(\varphi_w(X_S), \varphi_w(X_T)\big)"
 
-    @checked
     def __init__(self, target_inputs: Tensor, *, bandwidths: Sequence[float] | None = None):
         super().__init__(target_inputs)
         self.bandwidths = None if bandwidths is None else checked_bandwidths(bandwidths)

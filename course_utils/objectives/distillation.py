@@ -40,7 +40,7 @@ def features_for(term: Term, batch: Batch, num_features: int) -> Tensor:
     return features
 
 
-@checked
+@checked(skip=("temperature",))
 def soften(logits: Tensor, temperature: float) -> Tensor:
     """Turn logits into probabilities that are flatter the higher the temperature.
 
@@ -77,7 +77,7 @@ def soften(logits: Tensor, temperature: float) -> Tensor:
     return (logits / temperature).softmax(-1)
 
 
-@checked
+@checked(skip=("temperature",))
 def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
     r"""Compute T^2 KL(teacher || student) of softened answers, one number for each sample.
 
@@ -172,7 +172,6 @@ class Distillation(Term):
         r"\frac{1}{n}\sum_i T^2\,\mathrm{KL}\big(\sigma(t_i / T)\,\Vert\,\sigma(f_w(x_i) / T)\big)"
     )
 
-    @checked
     def __init__(self, teacher_logits: Tensor, *, temperature: float):
         self.teacher_logits = as_table(teacher_logits, "teacher_logits")
         self.temperature = check_temperature(temperature)
@@ -256,7 +255,6 @@ class Hint(Term):
     role = "R"
     latex = r"\frac{1}{n}\sum_i \tfrac{1}{2}\lVert u_i - r(\phi_w(x_i))\rVert^2"
 
-    @checked
     def __init__(self, teacher_features: Tensor, num_features: int, *, seed: int = 0):
         self.teacher_features = as_table(teacher_features, "teacher_features")
         num_features = check_number("num_features", num_features, low=1, whole=True)

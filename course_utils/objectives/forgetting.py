@@ -8,7 +8,6 @@ from copy import deepcopy
 from torch import Tensor, nn
 
 from course_utils.data.samples import Samples
-from course_utils.environment.door import checked
 from course_utils.models.classifier import Classifier
 from course_utils.models.freezing import unfreeze
 from course_utils.models.inference import predict
@@ -73,7 +72,6 @@ class LearningWithoutForgetting(Term):
         r"\sigma(h(\phi_w(x_i)) / T)\big)"
     )
 
-    @checked
     def __init__(self, source_model: nn.Module, samples: Samples, *, temperature: float = 2.0):
         parts = [getattr(source_model, part, None) for part in ("backbone", "head")]
         if not all(isinstance(part, nn.Module) for part in parts):

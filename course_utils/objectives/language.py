@@ -46,7 +46,6 @@ class LanguageModelLoss(Term):
     role = "L"
     latex = r"\frac{1}{n}\sum_{i,t} L_{\mathrm{CE}}\big(x_{i,t+1}, f_w(x_{i,1},\dots,x_{i,t})\big)"
 
-    @checked
     def __init__(self, *, pad_id: int = 0):
         self.pad_id = pad_id
 

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from course_utils.data.samples import Samples
 from course_utils.environment.arguments import check_number
-from course_utils.environment.door import checked
 from course_utils.environment.tensors import as_rows
 from course_utils.objectives.base import Batch, Term
 
@@ -109,7 +108,6 @@ class CrossEntropy(Term):
     role = "L"
     latex = r"\frac{1}{n}\sum_i L_{\mathrm{CE}}\big(y_i, f_w(x_i)\big)"
 
-    @checked
     def __init__(self, *, class_weights=None, label_smoothing: float = 0.0):
         self.label_smoothing = check_number("label_smoothing", label_smoothing, low=0, below=1)
         self.class_weights = None

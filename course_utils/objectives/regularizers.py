@@ -8,7 +8,7 @@ from abc import abstractmethod
 
 from torch import Tensor, nn
 
-from course_utils.environment.door import checked
+from course_utils.environment.arguments import described
 from course_utils.objectives.base import Batch, Term, latex_text
 
 
@@ -33,7 +33,7 @@ class Regularizer(Term):
     def __init__(self, *, prefix: str):
         if not isinstance(prefix, str):
             raise TypeError(
-                f"prefix is {prefix!r}; give the start of parameter names, such as 'head.'"
+                f"prefix is {described(prefix)}; give the start of parameter names, such as 'head.'"
             )
         self.prefix = prefix
 
@@ -196,13 +196,12 @@ class L2SP(Regularizer):
     usual_prefix = "backbone."
     _source_text = "source_model"
 
-    @checked
     def __init__(self, source_model: nn.Module, *, prefix: str = "backbone."):
         super().__init__(prefix=prefix)
         if not isinstance(source_model, nn.Module):
             raise TypeError(
-                f"source_model is {source_model!r}; give the torch module that has the source "
-                "weights"
+                f"source_model is {described(source_model)}; give the torch module that has the "
+                "source weights"
             )
         named = source_model.named_parameters()
         # clone: detach() alone would follow the live weights if source and target are one object

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from course_utils.data.samples import Samples
 from course_utils.environment.door import checked
+from course_utils.environment.tensors import as_tensor
 from course_utils.models.inference import predict
 from course_utils.objectives.base import Batch, Term
 
@@ -81,9 +82,7 @@ def as_table(values: Tensor, name: str) -> Tensor:
     ValueError
         If there is no row or column, or a row is neither finite nor NaN throughout.
     """
-    if not isinstance(values, Tensor):
-        kind = type(values).__name__
-        raise TypeError(f"{name} is of type {kind}; give a tensor with a row for each sample")
+    values = as_tensor(name, values, finite=False)  # a row of NaN stands for no answer
     if values.ndim != 2 or not values.is_floating_point() or values.numel() == 0:
         raise ValueError(
             f"{name} has shape {tuple(values.shape)} and type {values.dtype}; give numbers with "

@@ -37,6 +37,7 @@ def epochs_for(num_steps: int, num_samples: int, batch_size: int = 32) -> int:
         ("batch_size", batch_size),
     ):
         check_number(name, value, low=1, whole=True)
+    batch_size = int(batch_size)
     steps_in_epoch = len(cut(torch.arange(num_samples), batch_size))
     return -(-num_steps // steps_in_epoch)
 

@@ -9,14 +9,12 @@ from torch import Tensor, nn
 
 from course_utils.data.samples import Samples, check_samples
 from course_utils.environment.arguments import check_module
-from course_utils.environment.door import checked
 from course_utils.environment.tensors import as_labels
 from course_utils.models.inference import answering, as_inputs, ask, predict
 from course_utils.objectives.base import Batch, Objective
 from course_utils.training.metrics import Metrics, compute_metrics
 
 
-@checked
 def evaluate(model: nn.Module, samples: Samples) -> Metrics:
     """Measure a model on samples. It stays unchanged.
 
@@ -76,7 +74,6 @@ def _batch(model: nn.Module, samples: Samples, outputs: Tensor) -> Batch:
     return Batch(model, samples.inputs, samples.labels, outputs, samples.weights, samples.indices)
 
 
-@checked
 def latency(model: nn.Module, inputs: Tensor) -> float:
     """Measure how long a model takes for one answer, one input at a time.
 

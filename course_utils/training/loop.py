@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from course_utils.data.samples import Samples, check_samples
 from course_utils.environment.arguments import check_choice, check_module, check_number, described
-from course_utils.environment.door import checked
 from course_utils.environment.machine import device, keep_freed_memory, progress_bar
 from course_utils.models.inference import as_inputs, ask
 from course_utils.models.lora_states import check_can_learn
@@ -127,7 +126,6 @@ def fit(
     return history
 
 
-@checked
 def linear_probe(samples: Samples, objective: Objective, *, num_classes: int) -> nn.Linear:
     """Learn a linear head on features by fitting it to all samples at once, from w = 0.
 

@@ -7,7 +7,6 @@ from functools import cached_property
 
 from torch import Tensor
 
-from course_utils.environment.door import checked
 from course_utils.environment.tensors import as_labels, as_rows, as_weights
 
 
@@ -89,7 +88,6 @@ class Metrics:
     __repr__ = __str__
 
 
-@checked
 def accuracy(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> float:
     """Share of samples whose largest logit is at the true class.
 
@@ -118,7 +116,6 @@ def accuracy(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> f
     return Metrics(logits, labels, weights).weighted_accuracy
 
 
-@checked
 def compute_metrics(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Metrics:
     """Return all metrics of logits (N, K), labels (N,) and weights (N,).
 

@@ -187,5 +187,5 @@ class TestTextsAlone:
     def test_one_text_is_no_list_and_a_list_no_article(self):
         with pytest.raises(TypeError, match="texts is a text; give a list of texts"):
             first_places("abc")
-        with pytest.raises(TypeError, match="article is a list of length 1; give one text"):
+        with pytest.raises(TypeError, match="article is a list of length 1; give a text"):
             split_article(["Rain in May"])

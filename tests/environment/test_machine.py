@@ -62,7 +62,7 @@ class TestSeedEverything:
 
     @pytest.mark.parametrize("seed", [1.0, "1", None, True])
     def test_seed_of_another_type_is_refused(self, seed):
-        with pytest.raises(TypeError, match="seed is .* but must be a whole number"):
+        with pytest.raises(TypeError, match="seed is of type .*; give a whole number"):
             seed_everything(seed)
 
 
@@ -85,7 +85,7 @@ class TestUseThreads:
             use_threads(0)
 
     def test_half_a_thread_is_refused(self):
-        with pytest.raises(TypeError, match="number is 0.5, but must be a whole number"):
+        with pytest.raises(TypeError, match="number is of type float; give a whole number"):
             use_threads(0.5)
 
 

@@ -365,7 +365,7 @@ class TestRepeat:
         ("changed", "message"),
         [
             ({"seeds": 5}, "seeds is 5; give whole numbers, such as range"),
-            ({"seeds": "12"}, "seeds has '1'; give whole numbers"),
+            ({"seeds": "12"}, "seeds has a text; give whole numbers"),
             ({"seeds": [1, 2.0]}, "seeds has 2.0; give whole numbers"),
             ({"seeds": [1, True]}, "seeds has True; give whole numbers"),
             ({"num_workers": True}, "num_workers is True; give a whole number"),

@@ -107,8 +107,7 @@ class TestAnswersByIndex:
 
     @pytest.mark.parametrize("part", [SAMPLES.inputs, None, [SAMPLES]])
     def test_what_is_no_samples_is_refused_by_its_type(self, part):
-        message = rf"samples has the type {type(part).__name__}; give Samples, such as task\.train"
-        with pytest.raises(TypeError, match=message):
+        with pytest.raises(TypeError, match="samples is .*; give Samples"):
             answers_by_index(Net(3), part)
 
     def test_answer_that_is_not_finite_is_refused(self):
@@ -251,7 +250,7 @@ class TestLearningWithoutForgetting:
             LearningWithoutForgetting(source, NEW)
 
     def test_inputs_instead_of_samples_are_refused(self):
-        with pytest.raises(TypeError, match="samples has the type Tensor; give Samples"):
+        with pytest.raises(TypeError, match="samples is a tensor of .*; give Samples"):
             LearningWithoutForgetting(Plain(3), NEW.inputs)
 
     @pytest.mark.parametrize("temperature", [0, -2, math.nan, math.inf])

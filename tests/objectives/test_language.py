@@ -209,7 +209,7 @@ class TestPackTexts:
     @pytest.mark.parametrize("length", [True, 5.0, "5", None])
     def test_length_is_a_whole_number(self, tokenizer, length):
         assert pack_texts(SENTENCES, tokenizer, np.int64(5)).inputs.shape[1] == 5
-        with pytest.raises(TypeError, match=r"length is .+; give a whole number, 2 or more"):
+        with pytest.raises(TypeError, match=r"length is .+; give (a whole number|2 or more)"):
             pack_texts(SENTENCES, tokenizer, length)
 
 

@@ -97,11 +97,14 @@ class TestAsTable:
         with pytest.raises(ValueError, match=r"^hints has numbers that are not finite in row 1"):
             as_table(values, "hints")
 
-    @pytest.mark.parametrize("values", [None, [[1.0, 2.0]], "table", VALUES.numpy()])
-    def test_what_is_no_tensor_is_refused_by_its_type(self, values):
-        message = f"hints is of type {type(values).__name__}; give a tensor with a row for each"
-        with pytest.raises(TypeError, match=message):
+    @pytest.mark.parametrize("values", [None, {1.0}, "table"])
+    def test_what_are_no_numbers_is_refused(self, values):
+        with pytest.raises(TypeError, match="hints is .*; give a tensor, an array or a list"):
             as_table(values, "hints")
+
+    @pytest.mark.parametrize("values", [VALUES.numpy(), VALUES.tolist()], ids=["array", "list"])
+    def test_arrays_and_lists_are_as_good_as_tensors(self, values):
+        torch.testing.assert_close(as_table(values, "hints").float(), VALUES.float())
 
     @pytest.mark.parametrize(
         ("values", "found"),
