@@ -86,7 +86,12 @@ class Task:
     def map_parts(self, function, name: str | None = None) -> "Task":
         """Return the task with ``function`` applied to train, validation and test."""
         parts = {part: function(samples) for part, samples in self.parts.items()}
-        return replace(self, name=name or self.name, **parts)
+        return replace(self.with_parts(parts), name=name or self.name)
+
+    def with_parts(self, parts: dict[str, Samples]) -> "Task":
+        """Return the task with other samples in its parts, by their names."""
+        train, validation, test = (parts[part] for part in self.parts)
+        return replace(self, train=train, validation=validation, test=test)
 
     def few_shot(self, per_class: int, seed: int) -> "Task":
         """Return the task with only ``per_class`` training samples of each class.
@@ -145,4 +150,7 @@ def subset_of_classes(task: Task, classes: tuple[str, ...] | list[str]) -> Task:
 
     parts = {name: restrict(part) for name, part in task.parts.items()}
     name = f"{task.name} ({', '.join(classes)})"
-    return replace(task, name=name, classes=tuple(classes), **parts)
+    train, validation, test = parts.values()
+    return replace(
+        task, name=name, classes=tuple(classes), train=train, validation=validation, test=test
+    )

@@ -84,7 +84,7 @@ def check_number(
         raise TypeError(f"{name} is {described(value)}; give {words}{span}")
     if not finite:
         return value
-    number = int(value) if whole else float(value)
+    number = float(value)
     is_inside = low <= number <= high and (above is None or number > above)
     if not math.isfinite(number) or not is_inside or not (below is None or number < below):
         raise ValueError(f"{name} is {value}; give {span or 'a finite number'}")

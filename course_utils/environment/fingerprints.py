@@ -89,7 +89,7 @@ class Writer:
         if array.dtype.hasobject:
             self.write(array.tolist())
         else:
-            self.digest.update(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
+            self.digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
     def _container(self, container: Any) -> None:
         if id(container) in self.inside:

@@ -4,7 +4,6 @@ Letters in shapes: N samples, D features.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -208,7 +207,7 @@ def feature_task(task: Task, table: Tensor) -> Task:
             "samples; give features that differ, and two or more samples"
         )
     made = {n: part.with_inputs((rows[n] - mean) / scale) for n, part in task.parts.items()}
-    return replace(task, **made)
+    return task.with_parts(made)
 
 
 def images_for(module: nn.Module, images: Tensor) -> Tensor:

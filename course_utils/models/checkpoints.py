@@ -173,7 +173,8 @@ def _class_names(classes: Sequence[str]) -> list[str]:
         raise TypeError(f"classes is {described(classes)}; give a list in the order of the logits")
     if isinstance(classes, Sequence | np.ndarray | Tensor) and not isinstance(classes, str | bytes):
         # numpy's and torch's entries become Python's, and whole numbers texts
-        entries = [e.item() if getattr(e, "ndim", None) == 0 else e for e in classes]
+        entries = list(classes)
+        entries = [e.item() if getattr(e, "ndim", None) == 0 else e for e in entries]
         is_whole = [isinstance(e, Integral) and not isinstance(e, bool) for e in entries]
         classes = [str(e) if whole else e for e, whole in zip(entries, is_whole, strict=True)]
     names = check_texts("classes", classes)

@@ -164,9 +164,11 @@ def ask(model: nn.Module, inputs: Tensor) -> Tensor:
         If it cannot read the inputs, or gives another number of rows.
     """
     weight = next((w for w in model.parameters() if w.is_floating_point()), None)
-    place = inputs.device if weight is None else weight.device
-    is_double = weight is not None and torch.float64 in (weight.dtype, inputs.dtype)
-    dtype = weight.dtype if is_double and inputs.is_floating_point() else inputs.dtype
+    place, dtype = inputs.device, inputs.dtype
+    if weight is not None:
+        place = weight.device
+        if torch.float64 in (weight.dtype, dtype) and inputs.is_floating_point():
+            dtype = weight.dtype
     try:
         outputs = model(inputs.to(place, dtype, copy=True))
     except (RuntimeError, IndexError, TypeError, ValueError) as error:

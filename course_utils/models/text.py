@@ -131,7 +131,8 @@ def _pool(vectors: Tensor, mask: Tensor, pooling: str) -> Tensor:
 def _position_starts(body: nn.Module) -> set[int]:
     """Return the number of the padding in each table of positions that depends on it."""
     tables = [part for name, part in body.named_modules() if name.endswith("position_embeddings")]
-    return {getattr(table, "padding_idx", None) for table in tables} - {None}
+    starts = (getattr(table, "padding_idx", None) for table in tables)
+    return {start for start in starts if start is not None}
 
 
 def _longest(body: nn.Module, longest: int | None) -> int:

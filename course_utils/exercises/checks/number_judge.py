@@ -103,7 +103,10 @@ def read_numbers(answer):
 
 
 def is_close(values, wanted, tolerance):
-    """Return whether numbers agree; shapes first, since NumPy would broadcast silently."""
+    """Return whether values agree with those wanted, within a tolerance; shapes first.
+
+    NumPy would broadcast silently.
+    """
     wanted = np.asarray(as_plain(wanted), dtype=float)
     # the last digits of a float must not decide about an answer exactly at the tolerance
     limit = tolerance + 1e-9 * np.abs(wanted)
