@@ -10,6 +10,7 @@ import inspect
 import linecache
 import random
 import tempfile
+from pathlib import Path
 
 import matplotlib.figure
 import numpy as np
@@ -315,7 +316,7 @@ def call(name, arguments):
                 break
     assert signature.bind(*placed, **arguments)
     made = PUBLIC[name](*placed, **arguments)
-    if hasattr(made, "__enter__"):
+    if isinstance(made, contextlib.AbstractContextManager) and not isinstance(made, Path):
         with made:
             pass
     return made
@@ -341,7 +342,7 @@ def other_modules(value):
 
 def other_numbers(value):
     found = {"text": "3", "nan": float("nan"), "infinite": float("inf"), "negative": -1}
-    found |= {"zero": 0, "fraction": 0.5, "flag": True, "nobody": None, "huge": 10**4}
+    found |= {"zero": 0, "fraction": 0.5, "flag": True, "nobody": None, "huge": 999}
     numpy = np.float32(value) if isinstance(value, float) else np.int64(value)
     return found | {"list": [1], "tensor": X, "numpy": numpy}
 

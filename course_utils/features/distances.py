@@ -143,7 +143,8 @@ def check_features(
 ) -> tuple[Tensor, Tensor]:
     """Return source and target as features (N, D) with one D and `fewest` rows or more.
 
-    Tensors come back as they are, with their graph; arrays and lists as tensors.
+    Tensors come back as they are, with their graph; arrays and lists as tensors. With ``finite``,
+    numbers that are not are refused.
 
     Raises
     ------
