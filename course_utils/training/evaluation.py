@@ -52,7 +52,7 @@ def check_terms(
     """Raise before any training if terms of an objective cannot be computed for samples.
 
     One input runs through the model; its answer stands for all, so that the labels and indices of
-    all samples are looked at.
+    all samples are looked at. ``roles`` says which terms: L, R or both.
 
     Raises
     ------
