@@ -1,4 +1,4 @@
-"""Tests of course_utils.datasets."""
+"""Tests of course_utils.data.images."""
 
 import gzip
 import hashlib

@@ -1,4 +1,4 @@
-"""Tests of course_utils.tasks."""
+"""Tests of course_utils.data.tasks."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Tests of course_utils.methods."""
+"""Tests of course_utils.experiments.methods."""
 
 from copy import deepcopy
 

@@ -1,4 +1,4 @@
-"""Tests of course_utils.alignment."""
+"""Tests of course_utils.features.distances."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Tests of course_utils.alignment_maps."""
+"""Tests of course_utils.features.maps."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tests of course_utils.alignment_adversarial. What all alignments share: test_alignment_terms."""
+"""Tests of course_utils.objectives.adversarial. What all alignments share: test_alignment."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Tests of course_utils.alignment_terms, and of what all terms that align domains share."""
+"""Tests of course_utils.objectives.alignment, and of what all terms that align domains share."""
 
 import inspect
 import math

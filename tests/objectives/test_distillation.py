@@ -1,4 +1,4 @@
-"""Tests of course_utils.distillation."""
+"""Tests of course_utils.objectives.distillation."""
 
 import math
 import pickle

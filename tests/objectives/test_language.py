@@ -1,4 +1,4 @@
-"""Tests of course_utils.language."""
+"""Tests of course_utils.objectives.language."""
 
 import math
 

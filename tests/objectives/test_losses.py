@@ -1,4 +1,4 @@
-"""Tests of course_utils.losses."""
+"""Tests of course_utils.objectives.losses."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Tests of course_utils.regularizers."""
+"""Tests of course_utils.objectives.regularizers."""
 
 from copy import deepcopy
 
