@@ -54,7 +54,7 @@ def sample_text(
     check_module("model", model, "context")
     num_tokens = check_number("num_tokens", num_tokens, low=1, whole=True)
     temperature = check_number("temperature", temperature, low=0)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(check_number("seed", seed, whole=True))
     end = tokenizer.number_of(END)
     numbers = [end, *tokenizer.encode(one_text("prompt", prompt))]
     place = next(model.parameters()).device
