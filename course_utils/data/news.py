@@ -9,7 +9,7 @@ from torch import Tensor
 from course_utils.data.samples import Samples
 from course_utils.data.splits import split_parts
 from course_utils.data.tasks import Task
-from course_utils.data.texts import Texts, one_text
+from course_utils.data.texts import Texts
 from course_utils.environment.arguments import check_texts
 from course_utils.environment.door import checked
 from course_utils.environment.packages import package_path
@@ -118,7 +118,7 @@ def split_article(article: str, *, fewest_words: int = 5) -> tuple[str, list[str
     >>> split_article('Profits rise\nIt rose by 0.5% in May. "We are very glad indeed." Really?')
     ('Profits rise', ['It rose by 0.5% in May.', '"We are very glad indeed."'])
     """
-    headline, _, body = one_text("article", article).partition("\n")
+    headline, _, body = article.partition("\n")
     # look-behinds keep the mark and the quotation mark with their sentence
     pieces = re.split(r"(?<=[.!?])\s+|(?<=[.!?][\"'])\s+|\n+", body)
     sentences = [piece.strip() for piece in pieces]

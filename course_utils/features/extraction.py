@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from course_utils.data.samples import Samples
 from course_utils.data.tasks import Task
-from course_utils.environment.arguments import check_module, check_texts, described
+from course_utils.environment.arguments import check_module, described
 from course_utils.environment.door import checked
 from course_utils.environment.machine import device, progress_bar
 from course_utils.environment.tensors import as_images, as_rows
@@ -54,7 +54,6 @@ def extract_features(
         If there is no backbone, no image from 0 to 1, or no such layer; if the layer does not run
         once for each image, or gives numbers that are not finite.
     """
-    check_module("backbone", backbone, "body", "preprocessing")
     images = images_for(backbone, images)
     modules = dict(backbone.named_modules())
     if layer is not None and layer not in modules:
@@ -158,7 +157,7 @@ def text_features(
         If there is no text, one is empty for a network that needs a token, or ``max_tokens``
         does not fit the network.
     """
-    if not (texts := check_texts("texts", texts)):
+    if not texts:
         raise ValueError("texts is empty; give at least one text")
     tokens = backbone.tokenize(texts, max_tokens)
     compute = partial(_compute_texts, backbone, tokens)

@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812, the name torch itself uses
 from torch import Tensor, nn
 
 from course_utils.data.samples import Samples
-from course_utils.environment.arguments import check_number, check_texts
+from course_utils.environment.arguments import check_number
 from course_utils.environment.door import checked
 from course_utils.models.inference import answering, ask, forward_batches
 from course_utils.models.tokenizer import END, Tokenizer, check_tokens
@@ -117,7 +117,6 @@ def pack_texts(texts: Iterable[str], tokenizer: Tokenizer, length: int) -> Sampl
     ValueError
         If ``length`` is below 2, or there is no text.
     """
-    texts = check_texts("texts", texts)
     length = check_number("length", length, low=2, whole=True)  # one to read and one to guess
     end = tokenizer.number_of(END)
     stream = [number for text in texts for number in (*tokenizer.encode(text), end)]

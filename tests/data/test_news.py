@@ -1,4 +1,4 @@
-"""Tests of course_utils.news."""
+"""Tests of course_utils.data.news."""
 
 import hashlib
 

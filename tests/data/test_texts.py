@@ -1,4 +1,4 @@
-"""Tests of course_utils.texts."""
+"""Tests of course_utils.data.texts."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""Tests of course_utils.health: each check, when all is well and when it is not."""
+"""Tests of course_utils.environment.check: each check, when all is well and when it is not."""
 
 import sys
 from collections import namedtuple

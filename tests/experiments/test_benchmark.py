@@ -1,4 +1,4 @@
-"""Tests of course_utils.benchmark."""
+"""Tests of course_utils.experiments.benchmark."""
 
 import json
 

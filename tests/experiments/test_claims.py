@@ -1,4 +1,4 @@
-"""Tests of course_utils.claims."""
+"""Tests of course_utils.experiments.claims."""
 
 import builtins
 import json

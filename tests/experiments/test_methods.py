@@ -1,4 +1,4 @@
-"""Tests of course_utils.methods."""
+"""Tests of course_utils.experiments.methods."""
 
 from copy import deepcopy
 
@@ -112,18 +112,20 @@ class TestStart:
 
 
 class TestMoves:
-    def test_all_parts_move_if_nothing_is_frozen(self, source):
-        assert moves(source, deepcopy(source)) == "backbone, head"
-
-    def test_frozen_backbone_leaves_the_head(self, source):
+    @pytest.mark.parametrize(
+        ("frozen", "left"),
+        [
+            ([], "backbone, head"),
+            (["backbone"], "head"),
+            (["head"], "backbone"),
+            (["backbone", "head"], "nothing"),
+        ],
+    )
+    def test_parts_move_that_are_not_frozen(self, frozen, left, source):
         model = deepcopy(source)
-        freeze(model.backbone)
-        assert moves(source, model) == "head"
-
-    def test_frozen_head_leaves_the_backbone(self, source):
-        model = deepcopy(source)
-        freeze(model.head)
-        assert moves(source, model) == "backbone"
+        for part in frozen:
+            freeze(getattr(model, part))
+        assert moves(source, model) == left
 
     def test_one_free_layer_is_enough(self, source):
         model = freeze(deepcopy(source))
@@ -217,10 +219,3 @@ class TestLearnsFrom:
         found = MethodTable(source, methods)
         assert found.learns_from("plain") == "2"
         assert found.learns_from("weighted") == "1,200, weighted"
-
-
-class TestMovesNothing:
-    def test_frozen_model_is_said_to_move_nothing(self, source):
-        model = deepcopy(source)
-        freeze(model)
-        assert moves(source, model) == "nothing"

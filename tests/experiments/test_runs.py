@@ -19,9 +19,6 @@ import pytest
 import torch
 from scipy import stats
 
-from course_utils.experiments.claims import ClaimError, claim
-from course_utils.experiments.claims import ClaimError as SameError
-from course_utils.experiments.claims import claim as same_claim
 from course_utils.experiments.results import Estimate, Results, estimate, paired_difference
 from course_utils.experiments.runs import RunError, repeat
 
@@ -126,11 +123,6 @@ class TestEstimate:
         assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
         assert found.mean == pytest.approx(np.mean(values))
         assert found.num_seeds == 6
-
-    def test_interval_by_hand(self):
-        # mean 2, standard deviation 1, t(0.975; 2) = 4.302653 of any table
-        found = estimate([1, 2, 3])
-        assert found.high - 2 == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
 
     def test_text_has_mean_and_ends(self):
         assert str(Estimate(0.5, 0.25, 0.75, 5)) == "0.500 [0.250, 0.750]"
@@ -617,9 +609,3 @@ class TestWorkers:
         found = repeat(experiment, [1, 2])
         assert found.values("fresh", 1).all()
         assert found.values("at home", 1).all()
-
-
-class TestReExport:
-    def test_lessons_find_claim_beside_repeat(self):
-        assert same_claim is claim
-        assert SameError is ClaimError

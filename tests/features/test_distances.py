@@ -1,4 +1,4 @@
-"""Tests of course_utils.alignment."""
+"""Tests of course_utils.features.distances."""
 
 import math
 
@@ -32,16 +32,9 @@ def turn(features, seed=9):
     return features @ torch.linalg.qr(domain(features.shape[1], seed=seed, features=3))[0]
 
 
-def mmd_in_loops(source, target, bandwidths):
-    """Compute the formula with one pair at a time, in numpy."""
-
+def mmd_of_scikit_learn(source, target, bandwidths):
     def mean_kernel(first, second):
-        pairs = [
-            np.mean([np.exp(-((x - y) ** 2).sum() / b) for b in bandwidths])
-            for x in first
-            for y in second
-        ]
-        return np.mean(pairs)
+        return np.mean([rbf_kernel(first, second, gamma=1 / width) for width in bandwidths])
 
     x, y = source.numpy(), target.numpy()
     return mean_kernel(x, x) + mean_kernel(y, y) - 2 * mean_kernel(x, y)
@@ -74,24 +67,18 @@ class TestMmdSquaredByHand:
 class TestMmdSquaredAgainstReferences:
     PAIR = domain(7), domain(11, shift=0.5, seed=1)
 
-    def test_loops_in_numpy(self):
-        bandwidths = [0.5, 3.0, 10.0]
-        found = mmd_squared(*self.PAIR, bandwidths=bandwidths)
-        assert found.item() == pytest.approx(mmd_in_loops(*self.PAIR, bandwidths), rel=1e-12)
-
-    @pytest.mark.parametrize("width", [0.3, 1.0, 20.0])
-    def test_kernel_of_scikit_learn(self, width):
-        x, y = (features.numpy() for features in self.PAIR)
-        K_SS, K_TT, K_ST = (rbf_kernel(*p, gamma=1 / width) for p in ((x, x), (y, y), (x, y)))
-        found = mmd_squared(*self.PAIR, bandwidths=[width]).item()
-        assert found == pytest.approx(K_SS.mean() + K_TT.mean() - 2 * K_ST.mean(), rel=1e-12)
+    @pytest.mark.parametrize("widths", [[0.3], [1.0], [20.0], [0.5, 3.0, 10.0]])
+    def test_kernel_of_scikit_learn(self, widths):
+        found = mmd_squared(*self.PAIR, bandwidths=widths).item()
+        assert found == pytest.approx(mmd_of_scikit_learn(*self.PAIR, widths), rel=1e-12)
 
     def test_usual_widths_in_loops(self):
         rows = torch.cat(self.PAIR).numpy()
         squares = [
             ((x - y) ** 2).sum() for i, x in enumerate(rows) for j, y in enumerate(rows) if i != j
         ]
-        expected = mmd_in_loops(*self.PAIR, [np.mean(squares) * 2.0**k for k in range(-2, 3)])
+        widths = [np.mean(squares) * 2.0**k for k in range(-2, 3)]
+        expected = mmd_of_scikit_learn(*self.PAIR, widths)
         assert mmd_squared(*self.PAIR).item() == pytest.approx(expected, rel=1e-12)
 
     def test_mean_for_one_distribution_is_what_theory_says(self):
@@ -134,11 +121,6 @@ class TestMmdSquaredAsADistance:
         for again in (features, features[order], features.repeat(2, 1)):
             found = mmd_squared(features, again).item()
             assert 0 <= found < 1e-6  # rounding in float32
-
-    def test_order_of_samples_does_not_matter(self):
-        for source, target in self.PAIRS:
-            expected = mmd_squared(source, target)
-            torch.testing.assert_close(mmd_squared(source.flip(0), target.flip(0)), expected)
 
     def test_turning_and_shifting_both_domains_changes_nothing(self):
         for source, target in self.PAIRS:
@@ -254,21 +236,6 @@ class TestCoralDistance:
         expected = coral_distance(source, target)
         torch.testing.assert_close(coral_distance(target, source), expected)
         torch.testing.assert_close(coral_distance(source.flip(0), target.flip(0)), expected)
-
-    def test_turning_both_domains_changes_nothing(self):
-        source, target = domain(9), domain(6, scale=2.0, seed=1)
-        found = coral_distance(turn(source), turn(target))
-        torch.testing.assert_close(found, coral_distance(source, target))
-
-    def test_it_grows_with_the_fourth_power_of_the_scale(self):
-        source, target = domain(9), domain(6, scale=2.0, seed=1)
-        found = coral_distance(3 * source, 3 * target)
-        torch.testing.assert_close(found, 81 * coral_distance(source, target))
-
-    def test_larger_difference_of_spread_is_a_larger_distance(self):
-        scales = (1.0, 1.5, 2.0, 4.0)
-        found = [coral_distance(domain(200), domain(200, scale=s, seed=1)).item() for s in scales]
-        assert found == sorted(found)
 
     def test_small_batch_of_many_small_features_is_near_0_whatever_the_domains_are(self):
         """The factor 1 / (4 D^2): why nothing happens with lambda 1."""

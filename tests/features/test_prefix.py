@@ -1,4 +1,4 @@
-"""Tests of course_utils.prefix."""
+"""Tests of course_utils.features.prefix."""
 
 import pytest
 import torch

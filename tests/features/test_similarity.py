@@ -1,4 +1,4 @@
-"""Tests of course_utils.distances."""
+"""Tests of course_utils.features.similarity."""
 
 import numpy as np
 import pytest

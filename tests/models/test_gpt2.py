@@ -1,4 +1,4 @@
-"""Tests of course_utils.gpt2: GPT-2 of the library transformers, small and with random weights."""
+"""Tests of course_utils.models.gpt2: GPT-2 of transformers, small and with random weights."""
 
 import pytest
 import torch

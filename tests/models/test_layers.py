@@ -1,4 +1,4 @@
-"""Tests of course_utils.layers."""
+"""Tests of course_utils.models.layers."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Tests of course_utils.ngrams."""
+"""Tests of course_utils.models.ngrams."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Tests of course_utils.text."""
+"""Tests of course_utils.models.text."""
 
 import re
 import warnings

@@ -1,4 +1,4 @@
-"""All rules for the notebooks as files; tests/test_notebook_rules.py shows that each can fail."""
+"""All rules for the notebooks as files; test_notebook_rules.py shows that each can fail."""
 
 from notebook_file_rules import FILE_RULES
 from notebook_frame_rules import FRAME_RULES

@@ -1,6 +1,6 @@
 """Tests of the network that lesson 08 writes out, taken from the notebook itself.
 
-The second implementation is course_utils.gpt, which uses torch's own attention.
+The second implementation is course_utils.models.gpt, which uses torch's own attention.
 """
 
 from pathlib import Path

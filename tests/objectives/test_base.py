@@ -1,4 +1,4 @@
-"""Tests of course_utils.algebra."""
+"""Tests of course_utils.objectives.base."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tests of course_utils.distillation_answers."""
+"""Tests of course_utils.objectives.forgetting."""
 
 import math
 import pickle

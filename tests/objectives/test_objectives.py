@@ -12,7 +12,6 @@ from torch import nn
 from toys import Net, make_samples, one_thread  # noqa: F401, a fixture
 
 from course_utils import objectives
-from course_utils.objectives import losses, regularizers
 from course_utils.objectives.base import Batch, Term
 from course_utils.objectives.losses import CrossEntropy, SquaredError
 from course_utils.objectives.regularizers import L1, L2, L2SP
@@ -97,13 +96,14 @@ class TestNames:
         assert objective._repr_latex_() == rf"$\displaystyle \min_w\; {expected}$"
 
     def test_every_term_is_found_here(self):
-        public = {
-            name
-            for module in (losses, regularizers)
-            for name, found in inspect.getmembers(module, inspect.isclass)
-            if issubclass(found, Term) and not inspect.isabstract(found)
-        }
-        assert public == {"CrossEntropy", "SquaredError", "L1", "L2", "L2SP"}
+        kinds = [Term]
+        for kind in kinds:
+            kinds += kind.__subclasses__()
+        own = [kind for kind in kinds if kind.__module__.startswith("course_utils.")]
+        public = {kind.__name__ for kind in own if not inspect.isabstract(kind)}
+        others = {"Distillation", "Hint", "LanguageModelLoss", "LearningWithoutForgetting"}
+        others |= {"MMD", "CORAL", "DomainAdversarial"}
+        assert public == {"CrossEntropy", "SquaredError", "L1", "L2", "L2SP"} | others
         assert public <= set(objectives.__all__)
 
 
@@ -147,29 +147,6 @@ class TestLaws:
         expected = 3 * outcome(loss) + 0.25 * outcome(regularizer)
         torch.testing.assert_close(found, expected)
 
-    @a_loss
-    @a_regularizer
-    def test_sums_commute(self, loss, regularizer):
-        found = outcome(loss + 0.5 * regularizer)
-        torch.testing.assert_close(found, outcome(0.5 * regularizer + loss))
-
-    @a_loss
-    @a_regularizer
-    def test_factor_distributes_over_a_sum(self, loss, regularizer):
-        found = outcome(0.3 * (loss + 2 * regularizer))
-        torch.testing.assert_close(found, outcome(0.3 * loss + 0.6 * regularizer))
-        torch.testing.assert_close(found, 0.3 * outcome(loss + 2 * regularizer))
-
-    @pytest.mark.parametrize("term", LOSSES + REGULARIZERS, ids=repr)
-    def test_factors_multiply(self, term):
-        found = outcome(2 * (0.25 * term))
-        torch.testing.assert_close(found, outcome(0.5 * term))
-        torch.testing.assert_close(found, 0.5 * outcome(term))
-
-    @pytest.mark.parametrize("term", LOSSES + REGULARIZERS, ids=repr)
-    def test_a_term_and_itself_is_twice_the_term(self, term):
-        torch.testing.assert_close(outcome(term + term), 2 * outcome(term))
-
     def test_sums_of_sums_may_be_bracketed_in_any_way(self):
         a, b, c, d = CrossEntropy(), 0.1 * L1(), 0.5 * L2SP(SOURCE), 2 * L2(prefix="head.")
         expected = sum(outcome(part) for part in (a, b, c, d))
@@ -187,11 +164,6 @@ class TestLaws:
         assert torch.equal(outcome(loss + 0 * regularizer), outcome(loss))
         assert torch.equal(outcome(0 * loss + regularizer), outcome(regularizer))
         assert outcome(0 * (loss + regularizer)).count_nonzero() == 0
-
-    @pytest.mark.parametrize("term", LOSSES + REGULARIZERS, ids=repr)
-    def test_negative_lambda_is_refused(self, term):
-        with pytest.raises(ValueError, match=r"the factor is -0\.1; lambda must be 0 or more"):
-            CrossEntropy() + -0.1 * term
 
 
 class TestElasticNetIsASum:

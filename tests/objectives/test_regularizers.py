@@ -1,4 +1,4 @@
-"""Tests of course_utils.regularizers."""
+"""Tests of course_utils.objectives.regularizers."""
 
 from copy import deepcopy
 
@@ -170,35 +170,24 @@ class TestWeightsSeen:
             value(kind(prefix=prefix), net)
 
 
-class TestL2:
-    def test_half_the_squares_of_matrices_only(self):
-        # (1 + 4 + 9 + 0.25) / 2
-        assert value(L2(), make_model()) == 7.125
+@pytest.mark.parametrize(
+    ("kind", "both", "first", "last"),
+    [(L2, (1 + 4 + 9 + 0.25) / 2, (1 + 4) / 2, (9 + 0.25) / 2), (L1, 6.5, 3, 3.5)],
+)
+class TestL2AndL1:
+    def test_matrices_only_by_hand(self, kind, both, first, last):
+        assert value(kind(), make_model()) == both
+        assert value(kind(prefix="0."), make_model()) == first
+        assert value(kind(prefix="2."), make_model()) == last
 
-    def test_frozen_weights_do_not_count(self):
-        model = make_model()
-        model[0].requires_grad_(False)
-        assert value(L2(), model) == 4.625
-
-    @pytest.mark.parametrize(("prefix", "expected"), [("0.", 2.5), ("2.", 4.625)])
-    def test_value_of_a_part_by_hand(self, prefix, expected):
-        # (1 + 4) / 2 and (9 + 0.25) / 2
-        assert value(L2(prefix=prefix), make_model()) == expected
+    def test_frozen_weights_do_not_count(self, kind, both, first, last):
+        for frozen, expected in ((0, last), (2, first)):
+            model = make_model()
+            model[frozen].requires_grad_(False)
+            assert value(kind(), model) == expected
 
 
 class TestL1:
-    def test_absolute_values_of_matrices_only(self):
-        assert value(L1(), make_model()) == 6.5
-
-    def test_frozen_weights_do_not_count(self):
-        model = make_model()
-        model[2].requires_grad_(False)
-        assert value(L1(), model) == 3
-
-    @pytest.mark.parametrize(("prefix", "expected"), [("0.", 3), ("2.", 3.5)])
-    def test_value_of_a_part_by_hand(self, prefix, expected):
-        assert value(L1(prefix=prefix), make_model()) == expected
-
     def test_a_weight_that_is_zero_is_not_pulled(self):
         model = make_model()
         model[0].weight.data[0, 0] = 0

@@ -1,4 +1,4 @@
-"""Tests of course_utils.distillation_tables."""
+"""Tests of course_utils.objectives.teacher."""
 
 import math
 

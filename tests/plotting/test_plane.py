@@ -1,4 +1,4 @@
-"""Tests of course_utils.plane.
+"""Tests of course_utils.plotting.plane.
 
 Expected values are those of an ellipse known by hand, half axes 2 and 1 around (1, -1).
 """

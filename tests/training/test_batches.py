@@ -1,4 +1,4 @@
-"""Tests of course_utils.batches."""
+"""Tests of course_utils.training.batches."""
 
 import re
 

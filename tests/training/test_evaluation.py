@@ -1,4 +1,4 @@
-"""Tests of course_utils.evaluation."""
+"""Tests of course_utils.training.evaluation."""
 
 import time
 

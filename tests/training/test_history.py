@@ -1,4 +1,4 @@
-"""Tests of course_utils.history."""
+"""Tests of course_utils.training.history."""
 
 import pytest
 import torch

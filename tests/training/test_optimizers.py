@@ -1,4 +1,4 @@
-"""Tests of course_utils.optimizers."""
+"""Tests of course_utils.training.optimizers."""
 
 import math
 
