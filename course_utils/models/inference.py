@@ -67,16 +67,18 @@ def answering(model: nn.Module) -> Iterator[str]:
 def _buffers_stay(model: nn.Module):
     """Give each buffer back as it was: some layers move theirs in evaluation mode as well."""
     kept = [
-        (owner, name, buffer, buffer.clone())
+        (owner._buffers, name, buffer, None if buffer is None else buffer.clone())
         for owner in model.modules()
-        for name, buffer in owner.named_buffers(recurse=False)
+        for name, buffer in owner._buffers.items()
     ]
     try:
         yield
     finally:
-        for owner, name, buffer, old in kept:
-            if owner._buffers.get(name) is not buffer or not buffer.equal(old):
-                owner._buffers[name] = buffer.copy_(old) if buffer.shape == old.shape else old
+        for buffers, name, buffer, old in kept:
+            can_stay = buffer is None or (buffer.shape == old.shape and not buffer.is_inference())
+            if can_stay and buffer is not None and not buffer.equal(old):
+                buffer.copy_(old)
+            buffers[name] = buffer if can_stay else old
 
 
 # Numbers in a batch that needs no gradient: four images of 192 x 192 pixels. What the layers of a

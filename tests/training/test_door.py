@@ -446,6 +446,18 @@ class Counter(nn.Module):
         return self.inner(inputs) + 0 * torch.rand(())
 
 
+class Swelling(Counter):
+    """Its buffer gets another shape, and one that was empty is filled."""
+
+    def __init__(self):
+        super().__init__(in_place=False)
+        self.register_buffer("last", None)
+
+    def forward(self, inputs):
+        self.last, self.passes = inputs.sum(), self.passes.reshape(-1).repeat(2)
+        return self.inner(inputs)
+
+
 class TestUntouched:
     @pytest.mark.parametrize("in_place", [True, False])
     def test_predict_gives_buffers_back_and_training_goes_on(self, in_place):
@@ -454,6 +466,12 @@ class TestUntouched:
         assert model.passes == 0 and not model.passes.is_inference()
         learned(model, Samples(X, Y), batch_size=8)
         assert model.passes == 2
+
+    def test_predict_gives_buffers_of_another_shape_back(self):
+        model = Swelling()
+        predict(model, X)
+        assert model.passes.shape == () and model.last is None
+        learned(model, Samples(X, Y))
 
     def test_refused_fit_leaves_buffers_and_random_numbers(self):
         model = Counter(True)
@@ -486,6 +504,15 @@ class TestUntouched:
         with torch.inference_mode():
             learned(model, Samples(X, Y))
         assert torch.equal(model.weight, expected.weight)
+
+
+@pytest.mark.parametrize(
+    "labels", [torch.full((8,), -1), torch.full((8,), torch.nan), torch.rand(8) / 0], ids=str
+)
+def test_squared_error_does_not_learn_what_nobody_knows(labels):
+    model = linear(outputs=1)
+    with pytest.raises(ValueError, match="^samples: labels has 8 numbers that nobody knows"):
+        fit(model, Samples(X, labels), SquaredError(), num_epochs=1)
 
 
 class NoSlope(Term):
