@@ -89,14 +89,26 @@ class Task:
         return len(self.classes)
 
     def map_parts(self, function, name: str | None = None) -> "Task":
-        """Return the task with ``function`` applied to train, validation and test."""
+        """Return the task with ``function`` applied to train, validation and test.
+
+        Raises
+        ------
+        TypeError
+            If it is no function, or one that does not return `Samples`.
+        """
         if not callable(function):
             raise TypeError(f"function is {described(function)}; give one that takes Samples")
         parts = {part: function(samples) for part, samples in self.parts.items()}
         return replace(self.with_parts(parts), name=name or self.name)
 
     def with_parts(self, parts: dict[str, Samples]) -> "Task":
-        """Return the task with other samples in its parts, by their names."""
+        """Return the task with other samples in its parts, by their names.
+
+        Raises
+        ------
+        ValueError
+            If it is no dict of train, validation and test.
+        """
         if not isinstance(parts, Mapping) or parts.keys() != self.parts.keys():
             raise ValueError(f"parts is {described(parts)}; give a dict of {list(self.parts)}")
         train, validation, test = (parts[part] for part in self.parts)

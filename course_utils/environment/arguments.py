@@ -91,8 +91,6 @@ def check_number(
     is_inside = low <= number <= high and (above is None or number > above)
     if not math.isfinite(number) or not is_inside or not (below is None or number < below):
         raise ValueError(f"{name} is {value}; give {span or 'a finite number'}")
-    if isinstance(value, Integral) and not -(2**63) <= value < 2**63:
-        raise ValueError(f"{name} is {number:.3g}; give a whole number of at most 2**63 - 1")
     return int(value) if isinstance(value, Integral) else number
 
 
@@ -174,8 +172,7 @@ def check_module(name: str, model: Any, *parts: str, learns: bool = False) -> nn
     Linear(in_features=4, out_features=2, bias=True)
     """
     if not isinstance(model, nn.Module):
-        cure = "make one of it" if isinstance(model, type) else "give a torch.nn.Module"
-        raise TypeError(f"{name} is {described(model)}; {cure}")
+        raise TypeError(f"{name} is {described(model)}; give a torch.nn.Module")
     missing = [part for part in parts if not hasattr(model, part)]
     if missing:
         hint = (

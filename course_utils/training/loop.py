@@ -101,7 +101,7 @@ def fit(
     """
     num_epochs = check_number("num_epochs", num_epochs, low=1, whole=True)
     batch_size = check_number("batch_size", batch_size, low=1, whole=True)
-    seed = check_number("seed", seed, low=0, whole=True)
+    seed = check_number("seed", seed, low=0, high=2**62, whole=True)
     _check_learning(model, samples, objective, validation, patience)
     _check_steps(optimizer, schedule, batch_size, len(samples), progress)
     keep_freed_memory()
@@ -285,7 +285,6 @@ def _outputs_and_features(model, inputs: Tensor) -> tuple[Tensor, Tensor | None]
     watch = model.backbone.register_forward_hook(lambda module, given, made: kept.append(made))
     try:
         outputs = ask(model, inputs)
-        features = kept[0] if kept else None  # a backbone that the model does not ask has none
-        return outputs, features if isinstance(features, Tensor) else None
+        return outputs, kept[0] if kept and isinstance(kept[0], Tensor) else None
     finally:
         watch.remove()

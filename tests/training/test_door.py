@@ -78,6 +78,12 @@ class TestConverted:
         learned(model, Samples(X, Y))
         assert model.weight.dtype == predict(model, X).dtype == torch.float64
 
+    def test_batches_larger_than_all_samples_are_all_samples(self):
+        models = linear(), linear()
+        for model, size in zip(models, (8, 10**400), strict=True):
+            learned(model, Samples(X, Y), batch_size=size)
+        assert torch.equal(models[0].weight, models[1].weight)
+
     def test_numbers_of_numpy_are_numbers(self):
         settings = {"batch_size": np.int64(4), "learning_rate": np.float32(0.1)}
         fit(linear(), Samples(X, Y), CrossEntropy(), num_epochs=np.int32(1), **settings)
@@ -554,8 +560,8 @@ def test_backbone_without_features_stops_only_terms_that_need_them(asks):
     ("settings", "words"),
     [
         ({"learning_rate": {0: 0.1}}, "learning_rate has the key 0; give prefixes"),
-        ({"seed": 2**70}, "seed is .*; give a whole number of at most"),
-        ({"batch_size": 10**400}, "batch_size is .*; give a whole number of at most"),
+        ({"seed": 2**70}, "seed is .*; give 0 to "),
+        ({"seed": 10**400}, "seed is .*; give 0 to "),
         ({"progress": "no"}, "progress is a text; give True or False"),
     ],
 )
