@@ -120,11 +120,36 @@ class Samples:
         return dict(zip(classes.tolist(), counts.tolist(), strict=True))
 
     def select(self, positions: Tensor) -> "Samples":
-        """Return the samples at these positions (integers, or booleans of shape (N,))."""
+        """Return the samples at these positions (integers, or booleans of shape (N,)).
+
+        Raises
+        ------
+        TypeError, ValueError
+            If these are no positions, or there is no sample at one of them.
+        """
+        if not isinstance(positions, slice):
+            positions = torch.as_tensor(positions) if positions is not None else torch.zeros(())
+            is_empty = positions.numel() == 0  # an empty list is one of float32
+            positions = positions.long() if is_empty else positions
+            if positions.ndim != 1 or positions.dtype not in (torch.int64, torch.int32, torch.bool):
+                raise TypeError(
+                    f"positions is {described(positions)}; give whole numbers or truth values, (N,)"
+                )
+            if positions.dtype == torch.bool and len(positions) != len(self):
+                raise ValueError(
+                    f"positions has {len(positions)} truth values for {len(self)} samples; give "
+                    "one for each"
+                )
         chosen = object.__new__(Samples)  # all was checked before: not again for each batch
         for name in ("inputs", "labels", "weights", "indices"):
             value = getattr(self, name)
-            object.__setattr__(chosen, name, None if value is None else value[positions])
+            try:
+                object.__setattr__(chosen, name, None if value is None else value[positions])
+            except IndexError:
+                raise ValueError(
+                    f"positions goes from {int(positions.min())} to {int(positions.max())} for "
+                    f"{len(self)} samples; give positions below that number"
+                ) from None
         return chosen
 
     def with_inputs(self, inputs: Tensor) -> "Samples":
@@ -158,6 +183,9 @@ class Samples:
             If a class has fewer samples than asked for.
         """
         per_class = check_number("per_class", per_class, whole=True)
+        seed = check_number("seed", seed, whole=True)
+        if self.labels.ndim != 1 or self.labels.is_floating_point():
+            raise TypeError(f"labels is {described(self.labels)}; few_shot needs classes: (N,)")
         counts = {label: number for label, number in self.class_counts().items() if label != -1}
         available = min(counts.values(), default=0)
         if not 1 <= per_class <= available:
@@ -217,7 +245,7 @@ def _as_labels(labels: Any) -> Tensor:
 
 def _as_indices(found: Tensor) -> Tensor:
     """Return positions in a complete data set as int64 of shape (N,)."""
-    if found.is_floating_point() or found.ndim != 1:
+    if found.is_floating_point() or found.dtype == torch.bool or found.ndim != 1:
         raise ValueError(
             f"indices has shape {tuple(found.shape)} and type {found.dtype}; give one whole "
             "number for each label"

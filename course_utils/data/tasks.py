@@ -4,7 +4,7 @@ Letters in shapes: N samples, C channels, H and W height and width in pixels, K 
 """
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -54,11 +54,16 @@ class Task:
     source: str
 
     def __post_init__(self):
-        if isinstance(self.classes, str) or not isinstance(self.classes, Iterable):
-            raise TypeError(f"classes is {described(self.classes)}; give a name for each class")
+        is_unordered = isinstance(self.classes, str | Mapping | Set)
+        if is_unordered or not isinstance(self.classes, Iterable):
+            raise TypeError(
+                f"classes is {described(self.classes)}; give a list with a name for each class"
+            )
         object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
         if len(set(self.classes)) != len(self.classes):
             raise ValueError(f"classes names a class twice: {list(self.classes)}; name each once")
+        if not self.classes:
+            raise ValueError("classes is empty; give a name for each class")
         for name, part in self.parts.items():
             if not isinstance(part, Samples):
                 raise TypeError(f"{name} is {described(part)}; give Samples")
@@ -84,12 +89,28 @@ class Task:
         return len(self.classes)
 
     def map_parts(self, function, name: str | None = None) -> "Task":
-        """Return the task with ``function`` applied to train, validation and test."""
+        """Return the task with ``function`` applied to train, validation and test.
+
+        Raises
+        ------
+        TypeError
+            If it is no function, or one that does not return `Samples`.
+        """
+        if not callable(function):
+            raise TypeError(f"function is {described(function)}; give one that takes Samples")
         parts = {part: function(samples) for part, samples in self.parts.items()}
         return replace(self.with_parts(parts), name=name or self.name)
 
     def with_parts(self, parts: dict[str, Samples]) -> "Task":
-        """Return the task with other samples in its parts, by their names."""
+        """Return the task with other samples in its parts, by their names.
+
+        Raises
+        ------
+        ValueError
+            If it is no dict of train, validation and test.
+        """
+        if not isinstance(parts, Mapping) or parts.keys() != self.parts.keys():
+            raise ValueError(f"parts is {described(parts)}; give a dict of {list(self.parts)}")
         train, validation, test = (parts[part] for part in self.parts)
         return replace(self, train=train, validation=validation, test=test)
 
@@ -143,6 +164,10 @@ def subset_of_classes(task: Task, classes: tuple[str, ...] | list[str]) -> Task:
         new_label[task.classes.index(name)] = label
 
     def restrict(samples: Samples) -> Samples:
+        if samples.labels.is_floating_point():
+            raise TypeError(
+                "task has labels with decimals, which are no classes; give whole numbers"
+            )
         if (samples.labels < 0).any():  # -1 would count from the end and become the last class
             raise ValueError("task has unlabelled samples; choose the classes before the labels go")
         kept = samples.select(new_label[samples.labels] >= 0)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 
 def described(value: Any) -> str:
@@ -84,7 +85,9 @@ def check_number(
         raise TypeError(f"{name} is {described(value)}; give {words}{span}")
     if not finite:
         return value
-    number = float(value)
+    number = (
+        float(max(min(value, 2**65), -(2**65))) if isinstance(value, Integral) else float(value)
+    )
     is_inside = low <= number <= high and (above is None or number > above)
     if not math.isfinite(number) or not is_inside or not (below is None or number < below):
         raise ValueError(f"{name} is {value}; give {span or 'a finite number'}")
@@ -178,6 +181,8 @@ def check_module(name: str, model: Any, *parts: str, learns: bool = False) -> nn
             else ("give a Backbone" if "body" in parts else "give a Classifier")
         )
         raise TypeError(f"{name} is a {type(model).__name__} without {missing[0]}; {hint}")
+    if learns and any(not is_lazy(w) and w.is_inference() for w in model.parameters()):
+        raise ValueError(f"{name} has weights that were made in inference mode; build it outside")
     if learns and not any(weight.requires_grad for weight in model.parameters()):
         has_any = next(model.parameters(), None) is not None
         cure = "unfreeze a part of it" if has_any else "it has no parameters: give a network"

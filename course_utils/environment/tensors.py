@@ -40,11 +40,15 @@ def as_tensor(name: str, value: Any, *, finite: bool = True) -> Tensor:
     >>> as_tensor("inputs", np.zeros((2, 3))).dtype
     torch.float32
     """
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise TypeError(f"{name} has masked numbers; fill them, or leave out these samples")
+    if isinstance(value, Tensor) and (value.is_nested or value.layout != torch.strided):
+        raise TypeError(f"{name} is a nested or sparse tensor; give plain numbers: to_dense()")
     tensor = value if isinstance(value, Tensor) else _from_sequence(name, value)
     tensor = tensor.detach() if tensor.requires_grad else tensor
     if tensor.dtype == torch.float64 and not isinstance(value, Tensor):
         tensor = tensor.float()
-    if tensor.is_meta or tensor.is_complex() or tensor.is_sparse or tensor.is_quantized:
+    if tensor.is_meta or tensor.is_complex() or tensor.is_quantized:
         raise TypeError(f"{name} is {described(value)} on {tensor.device}; give plain numbers")
     if tensor.dtype == torch.bool:
         tensor = tensor.long()
@@ -63,15 +67,22 @@ def _from_sequence(name: str, value: Any) -> Tensor:
     if not (is_sequence or hasattr(value, "__array__")) or isinstance(value, Mapping | nn.Module):
         raise TypeError(words)
     if is_sequence and len(value) and all(isinstance(part, Tensor) for part in value):
-        value = [part.detach().cpu().numpy() for part in value]
+        kinds = {part.dtype for part in value}
+        if any(part.is_nested or part.is_meta or part.is_complex() for part in value):
+            raise TypeError(words)
+        if torch.bfloat16 in kinds:  # which numpy does not know
+            value = [part.float() for part in value]
+        value = [part.detach().to_dense().cpu().numpy() for part in value]
     try:
         array = np.asarray(value)
     except ValueError:
         raise ValueError(f"{name} has rows of unequal length; give rows of one length") from None
     if array.dtype.kind not in "biuf":
         texts = "; turn texts into tokens first: token_task" if array.dtype.kind in "US" else ""
+        texts = "; number the classes from 0 on" if texts and name == "labels" else texts
         raise TypeError(words + texts)
-    return torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("=")))
+    kind = np.float64 if array.dtype.itemsize > 8 else array.dtype.newbyteorder("=")
+    return torch.from_numpy(np.array(array, dtype=kind))
 
 
 def as_rows(name: str, value: Any, *, ndim: int | None = None, finite: bool = True) -> Tensor:
@@ -207,14 +218,20 @@ def as_weights(name: str, value: Any, number: int) -> Tensor:
     >>> as_weights("weights", [[1], [2]], 2)
     tensor([1., 2.])
     """
-    weights = as_column(name, as_tensor(name, value)).float()
+    given = as_column(name, as_tensor(name, value))
+    weights = given.float()
     if len(weights) != number:
         raise ValueError(
             f"{name} has {len(weights)} entries for {number} labels; give one for each label"
         )
     if number and not weights.min() > 0:
         raise ValueError(
-            f"{name} has the smallest value {float(weights.min()):.3g}; give weights above 0, and "
+            f"{name} has the smallest value {float(given.min()):.3g}; give weights above 0, and "
             "leave out samples that do not count"
+        )
+    if number and not 1e-30 < float(weights.min()) <= float(weights.max()) < 1e30:
+        raise ValueError(
+            f"{name} has values from {float(given.min()):.3g} to {float(given.max()):.3g}, too far "
+            "from 1 for their mean; divide all of them by the largest"
         )
     return weights

@@ -138,7 +138,8 @@ def _measure(function, *arguments):
 
 
 def _checked_key(key):
-    if not isinstance(key, tuple) or len(key) != 2 or not isinstance(key[1], Real):
+    is_pair = isinstance(key, tuple) and len(key) == 2 and isinstance(key[1], Real)
+    if not is_pair or math.isnan(key[1]):
         raise TypeError(f"it returned a dict with the key {_short(key)}; {ALLOWED}")
     return key
 
@@ -149,7 +150,8 @@ def _checked_value(key, value):
         value = value.item()
     if not isinstance(value, Real | np.bool_) or math.isnan(value):
         raise TypeError(f"it returned {_short(value)} for {_short(key)}; {ALLOWED}")
-    return value
+    is_known = isinstance(value, int | float | np.number | np.bool_)
+    return value if is_known else float(value)  # a fraction, for example
 
 
 def _checked_seeds(seeds):

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 import torch
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
 from joblib.parallel import BACKENDS, DEFAULT_BACKEND, get_active_backend
 
 from course_utils.environment.machine import release_memory
@@ -180,7 +180,9 @@ def _work(runs, connection, of_parent, parent):
         return
     for each in of_parent:  # else a pipe stays open when the parent closes its end
         each.close()
-    with suppress(EOFError):  # the parent has no more runs
+    # a run that uses joblib itself, as sklearn does, starts nothing: workers never have workers,
+    # and those that the parent has had do not answer a fork
+    with suppress(EOFError), parallel_config(backend="sequential"):  # EOF: no more runs
         while True:
             place = connection.recv()
             data = _packed(place, runs[place])

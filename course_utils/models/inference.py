@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from course_utils.data.samples import Samples, is_text
 from course_utils.environment.arguments import check_module, described
@@ -34,21 +35,50 @@ def evaluation_mode(model: nn.Module):
 def answering(model: nn.Module) -> Iterator[str]:
     """Take a model to the best device, in evaluation mode and without gradients, for a while.
 
-    Its modes and its device are given back at the end. What is computed inside are inference
+    Its modes, buffers and device are given back at the end. What is computed inside are inference
     tensors, which cannot take part in training.
 
     Yields
     ------
     str
         The device, to which the inputs have to go as well.
+
+    Raises
+    ------
+    ValueError
+        If weights have no shape or no numbers yet: made here, they could never learn.
     """
+    tensors = itertools.chain(model.parameters(), model.buffers())
+    if any(is_lazy(tensor) or tensor.is_meta for tensor in tensors):
+        raise ValueError(
+            "model has lazy layers without a shape, or weights without numbers (meta); run it once "
+            "on a batch first: model(batch), or load its weights"
+        )
     first = next(itertools.chain(model.parameters(), model.buffers()), None)
     home, place = first.device if first is not None else torch.device("cpu"), device()
     try:
-        with evaluation_mode(model.to(place)), torch.inference_mode():
+        with evaluation_mode(model.to(place)), _buffers_stay(model), torch.inference_mode():
             yield place
     finally:
         model.to(home)
+
+
+@contextmanager
+def _buffers_stay(model: nn.Module):
+    """Give each buffer back as it was: some layers move theirs in evaluation mode as well."""
+    kept = [
+        (owner._buffers, name, buffer, None if buffer is None else buffer.clone())
+        for owner in model.modules()
+        for name, buffer in owner._buffers.items()
+    ]
+    try:
+        yield
+    finally:
+        for buffers, name, buffer, old in kept:
+            can_stay = buffer is None or (buffer.shape == old.shape and not buffer.is_inference())
+            if can_stay and buffer is not None and not buffer.equal(old):
+                buffer.copy_(old)
+            buffers[name] = buffer if can_stay else old
 
 
 # Numbers in a batch that needs no gradient: four images of 192 x 192 pixels. What the layers of a
@@ -163,12 +193,13 @@ def ask(model: nn.Module, inputs: Tensor) -> Tensor:
     ValueError
         If it cannot read the inputs, or gives another number of rows.
     """
-    weight = next((w for w in model.parameters() if w.is_floating_point()), None)
+    weights = [weight for weight in model.parameters() if weight.is_floating_point()]
     place, dtype = inputs.device, inputs.dtype
-    if weight is not None:
-        place = weight.device
-        if torch.float64 in (weight.dtype, dtype) and inputs.is_floating_point():
-            dtype = weight.dtype
+    if weights:
+        place, kinds = weights[0].device, {weight.dtype for weight in weights}
+        is_clear = len(kinds) == 1 or torch.float64 in (weights[0].dtype, dtype)
+        if is_clear and inputs.is_floating_point():
+            dtype = weights[0].dtype
     try:
         outputs = model(inputs.to(place, dtype, copy=True))
     except (RuntimeError, IndexError, TypeError, ValueError) as error:
@@ -179,7 +210,8 @@ def ask(model: nn.Module, inputs: Tensor) -> Tensor:
             f"model cannot read inputs of shape {tuple(inputs.shape)} and type {inputs.dtype}: "
             f"{reason}; give inputs of the form that it was built for"
         ) from error
-    if not isinstance(outputs, Tensor) or not outputs.is_floating_point():
+    is_plain = isinstance(outputs, Tensor) and outputs.layout == torch.strided
+    if not is_plain or not outputs.is_floating_point():
         raise TypeError(
             f"model returns {described(outputs)}; give a model that returns a tensor of decimals, "
             "a row for each input: for a library's model a small nn.Module that takes it out"

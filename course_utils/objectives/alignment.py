@@ -16,6 +16,7 @@ from torch import Tensor
 
 from course_utils.environment.tensors import as_rows
 from course_utils.features.distances import checked_bandwidths, coral_distance, mmd_squared
+from course_utils.models.inference import ask
 from course_utils.objectives.base import Batch, Term, features_in
 
 
@@ -96,7 +97,7 @@ class Alignment(Term):
             number, own = len(batch.inputs), self.target_inputs
             rounds = [torch.randperm(len(own), generator=draw) for _ in range(0, number, len(own))]
             drawn = own[torch.cat(rounds)[:number].to(own.device)]
-            return batch.model.backbone(drawn.to(batch.inputs.device))
+            return ask(batch.model.backbone, drawn.to(batch.inputs.device))
 
 
 class MMD(Alignment):

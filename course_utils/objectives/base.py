@@ -70,7 +70,7 @@ class Objective:
         """
         values = {name: term.value(batch) for name, (_, term) in self.named_parts().items()}
         for name, value in values.items():
-            if not isinstance(value, Tensor) or value.ndim > 0:
+            if not isinstance(value, Tensor) or value.ndim or not value.is_floating_point():
                 raise TypeError(
                     f"the term {name!r} gives {described(value)}; let its value() return a tensor "
                     "of one number, with its gradient: no float(), no item()"
@@ -108,20 +108,31 @@ class Objective:
 
     def __add__(self, other):
         if not isinstance(other, Objective):
-            return NotImplemented
+            raise TypeError(
+                f"{self!r} + something {described(other)}; add terms of the course, with their "
+                "brackets, such as L2()"
+            )
         return _Sum(self.parts + other.parts)
 
     def __radd__(self, other):
-        return self if other == 0 else NotImplemented  # sum() starts with 0
+        return self if isinstance(other, Real) and other == 0 else self + other  # sum() starts at 0
 
     def __mul__(self, factor):
         if not isinstance(factor, Real) or isinstance(factor, bool):
-            return NotImplemented
+            raise TypeError(
+                f"{self!r} times something {described(factor)}; multiply a term with a number, 0 "
+                "or more, and add terms with +"
+            )
         if not 0 <= factor < float("inf"):
             raise ValueError(f"the factor is {factor}; lambda must be 0 or more, and finite")
         return _Sum(tuple((factor * own, term) for own, term in self.parts))
 
+    def _refuse(self, other=None):
+        raise TypeError(f"{self!r} can be added with + and multiplied with a number, nothing else")
+
     __rmul__ = __mul__
+    __sub__ = __rsub__ = __truediv__ = __rtruediv__ = __neg__ = __pow__ = _refuse
+    __array_ufunc__ = None  # an array asks us, instead of multiplying each of its entries
 
     def __repr__(self):
         texts = [term.text if f == 1 else f"{f:g} * {term.text}" for f, term in self.parts]

@@ -20,7 +20,7 @@ from course_utils.objectives.teacher import as_table, rows_for
 
 def check_temperature(temperature: float) -> float:
     """Raise unless the temperature is a finite number above 0; return it."""
-    return check_number("temperature", temperature, above=0)
+    return check_number("temperature", temperature, above=0, high=1e15)  # T^2 in float32
 
 
 def features_for(term: Term, batch: Batch, num_features: int) -> Tensor:

@@ -32,8 +32,10 @@ class LanguageModelLoss(Term):
 
     Notes
     -----
-    In nats, and averaged over the tokens of a batch, each as often as the weight of its text says.
-    For the loss of a whole set use `language_loss`: ``fit(validation=...)`` would keep the logits
+    In nats per token, each counted as often as the weight of its text says. It is divided by the
+    mean count of a row in *all* samples, not in the batch, so that a batch of short or light texts
+    does not count as much as one of long ones, and the mean over batches is that of all. For the
+    loss of a whole set use `language_loss`: ``fit(validation=...)`` would keep the logits
     of all texts in memory.
 
     Examples
@@ -47,7 +49,8 @@ class LanguageModelLoss(Term):
     latex = r"\frac{1}{n}\sum_{i,t} L_{\mathrm{CE}}\big(x_{i,t+1}, f_w(x_{i,1},\dots,x_{i,t})\big)"
 
     def __init__(self, *, pad_id: int = 0):
-        self.pad_id = pad_id
+        self.pad_id = check_number("pad_id", pad_id, low=0, whole=True)
+        self._counted: tuple[Samples, Tensor] | None = None  # samples, and the mean count of a row
 
     @property
     def text(self) -> str:
@@ -62,14 +65,44 @@ class LanguageModelLoss(Term):
         ValueError
             If inputs and outputs do not belong together, or there is no token to predict.
         """
-        losses, counts = _token_losses(batch.outputs, batch.inputs, self.pad_id)
-        if batch.weights is not None:
-            losses, counts = losses * batch.weights[:, None], counts * batch.weights[:, None]
-        return losses.sum() / counts.sum()
+        self.check(batch)
+        rows = _token_losses(batch.outputs, batch.inputs, self.pad_id)[0].sum(1)
+        rows = rows if batch.weights is None else rows * batch.weights
+        return rows.mean() / self._mean_count(batch.data or batch).to(rows)
+
+    def check(self, batch: Batch) -> None:
+        """Raise if these are no tokens with an answer for each. See `value`."""
+        _check_shapes(batch.inputs, batch.outputs)
+        if not self._mean_count(batch.data or batch) > 0:
+            raise ValueError("inputs has no token to predict: give rows of two or more tokens")
+
+    def _mean_count(self, samples: Batch | Samples) -> Tensor:
+        """Return how many tokens a row has to predict, on average and weighted; once for a set."""
+        if self._counted is None or self._counted[0] is not samples:
+            counts = (samples.inputs[:, 1:] != self.pad_id).sum(1).float()
+            weighted = counts if samples.weights is None else counts * samples.weights
+            mean = weighted.mean()
+            if isinstance(samples, Batch):  # there is another one in the next step
+                return mean
+            self._counted = (samples, mean)
+        return self._counted[1]
 
 
 def _token_losses(logits: Tensor, tokens: Tensor, pad_id: int) -> tuple[Tensor, Tensor]:
     """Compute losses (N, T - 1), zero where padding is to be predicted, and what counts as 1."""
+    _check_shapes(tokens, logits)
+    check_tokens(tokens, logits.shape[2], right_of=pad_id)
+    targets = tokens[:, 1:]
+    counts = targets != pad_id
+    targets = targets.masked_fill(~counts, NOT_COUNTED)
+    losses = F.cross_entropy(
+        logits[:, :-1].flatten(0, 1), targets.flatten(), ignore_index=NOT_COUNTED, reduction="none"
+    )
+    return losses.unflatten(0, targets.shape), counts.to(logits.dtype)
+
+
+def _check_shapes(tokens: Tensor, logits: Tensor) -> None:
+    """Raise if these are no tokens (N, T) with logits (N, T, V)."""
     if (
         tokens.ndim != 2
         or tokens.dtype != torch.int64
@@ -80,16 +113,6 @@ def _token_losses(logits: Tensor, tokens: Tensor, pad_id: int) -> tuple[Tensor, 
             f"inputs has shape {tuple(tokens.shape)} and type {tokens.dtype}, and outputs "
             f"{tuple(logits.shape)}; give tokens (N, T) of torch.int64 and logits (N, T, V)"
         )
-    check_tokens(tokens, logits.shape[2], right_of=pad_id)
-    targets = tokens[:, 1:]
-    counts = targets != pad_id
-    if not counts.any():
-        raise ValueError("inputs has no token to predict: give rows of two or more tokens")
-    targets = targets.masked_fill(~counts, NOT_COUNTED)
-    losses = F.cross_entropy(
-        logits[:, :-1].flatten(0, 1), targets.flatten(), ignore_index=NOT_COUNTED, reduction="none"
-    )
-    return losses.unflatten(0, targets.shape), counts.to(logits.dtype)
 
 
 @checked

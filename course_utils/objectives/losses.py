@@ -181,9 +181,16 @@ class SquaredError(Term):
         Raises
         ------
         ValueError
-            If the batch has no samples or no labels, or outputs and labels have different shapes.
+            If the batch has no samples or no labels, one of them is unknown or not finite, or
+            outputs and labels have different shapes.
         """
         labels = _labels_for(self, batch)
+        is_known = labels.isfinite() if labels.is_floating_point() else labels >= 0
+        if not is_known.all():
+            raise ValueError(
+                f"labels has {int((~is_known).sum())} numbers that nobody knows, -1 or NaN, or "
+                "that are infinite; leave these samples out, or give decimals if they are numbers"
+            )
         if self._outputs(batch).shape != labels.shape:
             raise ValueError(
                 f"outputs has shape {tuple(batch.outputs.shape)} and labels "

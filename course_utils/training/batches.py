@@ -52,7 +52,7 @@ def cut(order: Tensor, batch_size: int) -> list[Tensor]:
 
     BatchNorm cannot normalise one sample, so a last single one joins the batch before it.
     """
-    parts = list(order.split(batch_size))
+    parts = list(order.split(min(batch_size, max(1, len(order)))))
     if len(parts) > 1 and len(parts[-1]) == 1 < batch_size:
         parts[-2:] = [torch.cat(parts[-2:])]
     return parts

@@ -5,6 +5,7 @@ Letters in shapes: N samples, K classes.
 
 import time
 
+import torch
 from torch import Tensor, nn
 
 from course_utils.data.samples import Samples, check_samples
@@ -42,8 +43,8 @@ def sample_loss(model: nn.Module, samples: Samples, objective: Objective) -> flo
     The model stays unchanged.
     """
     batch = _batch(model, samples, predict(model, samples.inputs))
-    losses = [factor * term.value(batch) for factor, term in objective.parts if term.role == "L"]
-    return float(sum(losses))
+    with torch.no_grad():
+        return float(sum(f * term.value(batch) for f, term in objective.parts if term.role == "L"))
 
 
 def check_terms(
@@ -60,7 +61,8 @@ def check_terms(
         With what does not fit; the message begins with the name of the samples.
     """
     try:
-        answer = predict(model, samples.inputs[:1])
+        with torch.random.fork_rng():  # a model may draw numbers in evaluation mode as well
+            answer = predict(model, samples.inputs[:1])
         outputs = answer.expand(len(samples), *answer.shape[1:])
         batch = _batch(model, samples, outputs)
         for _, term in objective.parts:

@@ -23,6 +23,19 @@ def check_finite(values: dict[str, float]) -> None:
             )
 
 
+def check_weights(model: nn.Module) -> None:
+    """Raise `TrainingDivergedError` if a weight is no finite number; then all its answers are so.
+
+    The loss of the last step was computed before that step, so it cannot tell.
+    """
+    for name, weight in model.named_parameters():
+        if weight.requires_grad and not weight.isfinite().all():
+            raise TrainingDivergedError(
+                f"the weights {name.split('.', 1)[-1]!r} became infinite or not a number in the "
+                "last step; lower learning_rate, and look for a term with an infinite gradient"
+            )
+
+
 @dataclass
 class History:
     """What happened in each epoch.

@@ -17,7 +17,7 @@ from course_utils.models.lora_states import check_can_learn
 from course_utils.objectives.base import Batch, Objective
 from course_utils.training.batches import cut, shuffled_batches
 from course_utils.training.evaluation import check_terms, sample_loss
-from course_utils.training.history import EarlyStopping, History, check_finite
+from course_utils.training.history import EarlyStopping, History, check_finite, check_weights
 from course_utils.training.optimizers import (
     OPTIMIZERS,
     SCHEDULES,
@@ -101,9 +101,9 @@ def fit(
     """
     num_epochs = check_number("num_epochs", num_epochs, low=1, whole=True)
     batch_size = check_number("batch_size", batch_size, low=1, whole=True)
-    seed = check_number("seed", seed, low=0, whole=True)
+    seed = check_number("seed", seed, low=0, high=2**62, whole=True)
     _check_learning(model, samples, objective, validation, patience)
-    _check_steps(optimizer, schedule, batch_size, len(samples))
+    _check_steps(optimizer, schedule, batch_size, len(samples), progress)
     keep_freed_memory()
     helpers = objective.helpers()
     learners = nn.ModuleList([model, *helpers.values()])
@@ -118,6 +118,7 @@ def fit(
             for epoch in progress_bar(epochs, "fit", unit="epoch") if progress else epochs:
                 learners.train()
                 means = _run_epoch(model, samples, batch_size, objective, (stepper, scheduler))
+                check_weights(learners)
                 loss = None if validation is None else sample_loss(model, validation, objective)
                 history.note(means, loss)
                 if stopping.note(epoch, loss):
@@ -187,8 +188,10 @@ def _check_learning(model, samples, objective, validation, patience) -> None:
             raise ValueError(f"patience is {patience}; give validation samples to watch as well")
 
 
-def _check_steps(optimizer, schedule, batch_size, number) -> None:
+def _check_steps(optimizer, schedule, batch_size, number, progress) -> None:
     """Raise if a kind of optimiser or schedule is unknown, or does not fit the batches."""
+    if not isinstance(progress, bool):
+        raise TypeError(f"progress is {described(progress)}; give True or False")
     check_choice("optimizer", optimizer, OPTIMIZERS)
     check_choice("schedule", schedule, SCHEDULES)
     if optimizer == "lbfgs" and batch_size < number:
@@ -219,7 +222,7 @@ def _borrowed(model: nn.Module, seed: int):
     """Take a model to the best device; give modes, device and random numbers back at the end."""
     modes = [(module, module.training) for module in model.modules()]
     home = next(model.parameters()).device
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():
         torch.manual_seed(seed)
         try:
             yield model.to(device())
@@ -281,6 +284,7 @@ def _outputs_and_features(model, inputs: Tensor) -> tuple[Tensor, Tensor | None]
     kept = []
     watch = model.backbone.register_forward_hook(lambda module, given, made: kept.append(made))
     try:
-        return ask(model, inputs), kept[0]
+        outputs = ask(model, inputs)
+        return outputs, kept[0] if kept and isinstance(kept[0], Tensor) else None
     finally:
         watch.remove()

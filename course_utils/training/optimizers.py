@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
 
-from course_utils.environment.arguments import check_choice, check_number
+from course_utils.environment.arguments import check_choice, check_number, described
 
 
 @contextmanager
@@ -90,6 +90,12 @@ def parameter_groups(
     [(0.0001, 2), (0.001, 2)]
     """
     rates = learning_rate if isinstance(learning_rate, dict) else {"": learning_rate}
+    for name in rates:
+        if not isinstance(name, str):
+            raise TypeError(
+                f"learning_rate has the key {described(name)}; give prefixes of parameter names, "
+                "such as 'head'"
+            )
     rates = {name: check_number("learning_rate", rate, above=0) for name, rate in rates.items()}
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError("model has no trainable parameter; unfreeze a part of it")

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from dataclasses import replace
 
 import pytest
 import torch
@@ -221,6 +222,25 @@ class TestTask:
     def test_class_without_samples_is_counted_as_zero(self):
         task = make_task().map_parts(lambda part: part.select(part.labels != 1))
         assert "b 0" in repr(task)
+
+    @pytest.mark.parametrize("classes", [{"a", "b", "c"}, {"a": 2, "b": 0, "c": 1}, (), "abc"])
+    def test_classes_without_an_order_or_names_are_refused(self, classes):
+        with pytest.raises((TypeError, ValueError), match="^classes is .*; give a"):
+            replace(make_task(), classes=classes)
+
+    @pytest.mark.parametrize("change", [None, 3])
+    def test_what_cannot_change_the_parts_is_refused(self, change):
+        with pytest.raises(TypeError, match="^function is .*; give one that takes Samples"):
+            make_task().map_parts(change)
+        with pytest.raises(ValueError, match="^parts is .*; give a dict of"):
+            make_task().with_parts({"train": make_samples()})
+
+    def test_numbers_have_no_subset_of_classes(self):
+        def numbers(part):
+            return replace(part, labels=part.labels.float())
+
+        with pytest.raises(TypeError, match="labels with decimals, which are no classes"):
+            subset_of_classes(make_task().map_parts(numbers), ["a", "b"])
 
 
 class TestPicture:

@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from functools import partial
 
 import joblib
@@ -543,6 +544,23 @@ class TestWorkers:
         else:
             joblib.Parallel(2, backend="threading")(joblib.delayed(call)() for _ in range(3))
         assert len(note.processes() - {os.getpid()}) <= most
+
+    def test_a_run_may_use_joblib_after_the_notebook_did(self):
+        """Its workers do not survive a fork: a run that asked them would wait for ever."""
+
+        def inner(seed):
+            return {
+                ("a", 1): sum(
+                    joblib.Parallel(n_jobs=2)(joblib.delayed(int)(each) for each in (seed, 1))
+                )
+            }
+
+        assert sum(joblib.Parallel(n_jobs=2)(joblib.delayed(int)(each) for each in (1, 2))) == 3
+        assert repeat(inner, [0, 1]).values("a", 1).tolist() == [1, 2]
+
+    def test_a_fraction_is_a_number(self):
+        found = repeat(lambda seed: {("a", 1): Fraction(1, 4)}, [0, 1], num_workers=1)
+        assert found.values("a", 1).tolist() == [0.25, 0.25]
 
     def test_after_a_failure_there_are_workers_again(self):
         with pytest.raises(RunError):

@@ -60,11 +60,15 @@ class TestSum:
 
     @pytest.mark.parametrize("other", [1, 0.5, "L2", None])
     def test_anything_else_cannot_be_added(self, other):
-        with pytest.raises(TypeError, match="unsupported operand"):
+        with pytest.raises(
+            TypeError, match="add terms of the course|multiply a term with a number"
+        ):
             Constant(1) + other
 
     def test_only_zero_may_stand_before_it(self):
-        with pytest.raises(TypeError, match="unsupported operand"):
+        with pytest.raises(
+            TypeError, match="add terms of the course|multiply a term with a number"
+        ):
             1 + Constant(1)
 
 

@@ -118,6 +118,28 @@ class TestLanguageModelLoss:
         with pytest.raises(ValueError, match=r"give tokens \(N, T\) of torch.int64 and logits"):
             self.loss(logits, tokens)
 
+    @pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 3.0, 0.5, 2.0])])
+    @pytest.mark.parametrize("size", [1, 2, 3])
+    def test_batches_of_unequal_texts_add_up_to_the_whole(self, weights, size):
+        tokens = torch.cat([ROWS, torch.tensor([[4, 0, 0, 0]])])  # the last has nothing to predict
+        samples = Samples(tokens, torch.full((4,), -1), weights)
+        logits = torch.randn(10, generator=torch.Generator().manual_seed(0))
+        model, loss = Table(logits), LanguageModelLoss()
+
+        def gradient(rows):
+            part = samples.select(rows)
+            outputs, data = model(part.inputs), samples
+            batch = Batch(model, part.inputs, None, outputs, part.weights, data=data)
+            return torch.autograd.grad(loss.value(batch), model.logits)[0] * len(part)
+
+        parts = [gradient(rows) for rows in torch.arange(4).split(size)]
+        torch.testing.assert_close(sum(parts), gradient(torch.arange(4)))
+
+    def test_samples_without_a_token_to_predict_are_refused_before_training(self):
+        model, rows = Table(torch.zeros(10)), torch.tensor([[4, 0], [5, 0]])
+        with pytest.raises(ValueError, match="^samples: inputs has no token to predict"):
+            fit(model, Samples(rows, torch.tensor([-1, -1])), LanguageModelLoss(), num_epochs=1)
+
     def test_nothing_to_predict_is_refused(self):
         with pytest.raises(ValueError, match="inputs has no token to predict"):
             self.loss(torch.zeros(1, 2, 10), torch.tensor([[4, 0]]))

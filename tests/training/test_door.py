@@ -17,6 +17,7 @@ from course_utils.data.tasks import Task
 from course_utils.models.classifier import small_cnn
 from course_utils.models.inference import predict
 from course_utils.objectives.adversarial import DomainAdversarial
+from course_utils.objectives.alignment import MMD
 from course_utils.objectives.base import Batch, Term
 from course_utils.objectives.losses import CrossEntropy, SquaredError
 from course_utils.objectives.regularizers import L2
@@ -76,6 +77,12 @@ class TestConverted:
         model = linear().double()
         learned(model, Samples(X, Y))
         assert model.weight.dtype == predict(model, X).dtype == torch.float64
+
+    def test_batches_larger_than_all_samples_are_all_samples(self):
+        models = linear(), linear()
+        for model, size in zip(models, (8, 10**400), strict=True):
+            learned(model, Samples(X, Y), batch_size=size)
+        assert torch.equal(models[0].weight, models[1].weight)
 
     def test_numbers_of_numpy_are_numbers(self):
         settings = {"batch_size": np.int64(4), "learning_rate": np.float32(0.1)}
@@ -393,3 +400,204 @@ def test_models_stay_equal_in_two_runs_with_one_seed():
     for model in (first, second):
         fit(model, Samples(X, Y), CrossEntropy() + 0.1 * L2(), num_epochs=2, batch_size=3)
     assert torch.equal(first.weight, second.weight)
+
+
+def nested():
+    return torch.nested.nested_tensor([torch.ones(4), torch.ones(4)], layout=torch.jagged)
+
+
+class TestNumbersOfOtherKinds:
+    @pytest.mark.parametrize(
+        ("inputs", "words"),
+        [
+            (nested, "nested or sparse"),
+            (X.to_sparse, "nested or sparse"),
+            (lambda: np.ma.masked_array(X.numpy(), mask=X.numpy() > 0), "has masked numbers"),
+        ],
+        ids=["nested", "sparse", "masked"],
+    )
+    def test_are_refused_in_one_line(self, inputs, words):
+        with pytest.raises(TypeError, match=f"^inputs .*{words}.*; .*$"):
+            predict(linear(), inputs())
+
+    @pytest.mark.parametrize("made", [torch.half, torch.bfloat16, np.longdouble, list])
+    def test_decimals_of_any_precision_are_read(self, made):
+        inputs = [row.bfloat16() for row in X] if made is list else X.numpy().astype(np.longdouble)
+        inputs = X.to(made) if isinstance(made, torch.dtype) else inputs
+        assert torch.allclose(predict(linear(), inputs), predict(linear(), X), atol=0.02)
+
+    @pytest.mark.parametrize("dtype", [torch.half, torch.bfloat16])
+    def test_a_model_reads_them_in_its_own_precision(self, dtype):
+        assert predict(linear().to(dtype), X).dtype == dtype
+
+    @pytest.mark.parametrize("scale", [1e300, 1e35, 1e-40, 1e-60])
+    def test_weights_whose_mean_cannot_be_computed_are_refused(self, scale):
+        with pytest.raises(ValueError, match="^weights has .*; (divide all of them|give weights)"):
+            Samples(X, Y, W.double() * scale)
+
+
+class Counter(nn.Module):
+    """Counts its passes in a buffer, in any mode, and may draw numbers."""
+
+    def __init__(self, in_place):
+        super().__init__()
+        self.inner, self.in_place = linear(), in_place
+        self.register_buffer("passes", torch.zeros(()))
+
+    def forward(self, inputs):
+        if self.in_place:
+            self.passes += 1
+        else:
+            self.passes = self.passes + 1
+        return self.inner(inputs) + 0 * torch.rand(())
+
+
+class Swelling(Counter):
+    """Its buffer gets another shape, and one that was empty is filled."""
+
+    def __init__(self):
+        super().__init__(in_place=False)
+        self.register_buffer("last", None)
+
+    def forward(self, inputs):
+        self.last, self.passes = inputs.sum(), self.passes.reshape(-1).repeat(2)
+        return self.inner(inputs)
+
+
+class TestUntouched:
+    @pytest.mark.parametrize("in_place", [True, False])
+    def test_predict_gives_buffers_back_and_training_goes_on(self, in_place):
+        model = Counter(in_place)
+        predict(model, X)
+        assert model.passes == 0 and not model.passes.is_inference()
+        learned(model, Samples(X, Y), batch_size=8)
+        assert model.passes == 2
+
+    def test_predict_gives_buffers_of_another_shape_back(self):
+        model = Swelling()
+        predict(model, X)
+        assert model.passes.shape == () and model.last is None
+        learned(model, Samples(X, Y))
+
+    def test_refused_fit_leaves_buffers_and_random_numbers(self):
+        model = Counter(True)
+        model_before = state(model)
+        before = torch.get_rng_state()
+        with pytest.raises(ValueError, match="^samples: "):
+            fit(model, Samples(X, Y.float()), SquaredError(), num_epochs=1)
+        assert is_same(model_before, model) and torch.equal(torch.get_rng_state(), before)
+
+    @pytest.mark.parametrize(
+        "model",
+        [lambda: nn.Sequential(nn.LazyLinear(3), nn.LazyLinear(2)), lambda: linear().to("meta")],
+        ids=["lazy", "meta"],
+    )
+    def test_models_without_weights_yet_are_refused(self, model):
+        model = model()
+        for ask in (lambda: predict(model, X), lambda: learned(model, Samples(X, Y))):
+            with pytest.raises(ValueError, match="lazy layers without a shape, or weights without"):
+                ask()
+
+    def test_weights_of_inference_mode_are_refused(self):
+        with torch.inference_mode():
+            model = linear()
+        with pytest.raises(ValueError, match="made in inference mode; build it outside"):
+            learned(model, Samples(X, Y))
+
+    def test_fit_learns_inside_of_inference_mode(self):
+        expected, model = linear(), linear()
+        learned(expected, Samples(X, Y))
+        with torch.inference_mode():
+            learned(model, Samples(X, Y))
+        assert torch.equal(model.weight, expected.weight)
+
+
+@pytest.mark.parametrize(
+    "labels", [torch.full((8,), -1), torch.full((8,), torch.nan), torch.rand(8) / 0], ids=str
+)
+def test_squared_error_does_not_learn_what_nobody_knows(labels):
+    model = linear(outputs=1)
+    with pytest.raises(ValueError, match="^samples: labels has 8 numbers that nobody knows"):
+        fit(model, Samples(X, labels), SquaredError(), num_epochs=1)
+
+
+class NoSlope(Term):
+    """Zero, with a gradient that is not a number."""
+
+    name, role, latex = "no slope", "R", "0"
+
+    def value(self, batch):
+        return (batch.model.weight * 0).abs().sqrt().sum()
+
+
+def test_weights_that_break_in_the_last_step_do_not_stay():
+    model = linear()
+    before = state(model)
+    with pytest.raises(TrainingDivergedError, match="^the weights 'weight' became .*; lower") as e:
+        fit(model, Samples(X, Y), CrossEntropy() + NoSlope(), num_epochs=1)
+    assert is_same(before, model) and e.value.history.num_epochs == 0
+
+
+class Beside(nn.Module):
+    """Has a backbone that it does not ask, or one that gives two things."""
+
+    def __init__(self, asks):
+        super().__init__()
+        self.backbone, self.head, self.asks = Pair(tuple), linear(), asks
+
+    def forward(self, inputs):
+        return self.backbone(inputs)[0] if self.asks else self.head(inputs)
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_backbone_without_features_stops_only_terms_that_need_them(asks):
+    learned(Beside(asks), Samples(X, Y))
+    with pytest.raises(ValueError, match="needs features and the batch has none"):
+        fit(Beside(asks), Samples(X, Y), CrossEntropy() + MMD(X), num_epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"learning_rate": {0: 0.1}}, "learning_rate has the key 0; give prefixes"),
+        ({"seed": 2**70}, "seed is .*; give 0 to "),
+        ({"seed": 10**400}, "seed is .*; give 0 to "),
+        ({"progress": "no"}, "progress is a text; give True or False"),
+    ],
+)
+def test_settings_of_another_kind_are_refused(settings, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        learned(linear(), Samples(X, Y), **settings)
+
+
+@pytest.mark.parametrize(
+    "sum_of",
+    [
+        lambda term: term + nn.MSELoss(),
+        lambda term: term + L2,
+        lambda term: 1 + term,
+        lambda term: torch.tensor(2.0) * term,
+        lambda term: np.ones(3) * term,
+        lambda term: term * term,
+        lambda term: term - term,
+        lambda term: -term,
+        lambda term: term / 2,
+    ],
+)
+def test_what_makes_no_objective_is_refused_in_our_words(sum_of):
+    with pytest.raises(TypeError, match=r"^CrossEntropy\(\) .*(add|added|multiply)"):
+        sum_of(CrossEntropy())
+
+
+@pytest.mark.parametrize(
+    "positions", [1, None, [0.5], torch.zeros(2, 2).long(), [True], [99]], ids=str
+)
+def test_positions_that_are_none_are_refused(positions):
+    with pytest.raises((TypeError, ValueError), match="^positions .*; give"):
+        Samples(X, Y).select(positions)
+
+
+@pytest.mark.parametrize("labels", [Y.float(), torch.full((8,), torch.nan), torch.eye(8).long()])
+def test_few_shot_of_what_are_no_classes_is_refused(labels):
+    with pytest.raises(TypeError, match="few_shot needs classes"):
+        Samples(X, labels).few_shot(1, seed=0)
