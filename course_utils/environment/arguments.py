@@ -83,15 +83,14 @@ def check_number(
     if isinstance(value, bool | np.bool_) or not isinstance(value, kind):
         span = f", {span.removeprefix('a number ')}" if span else ""
         raise TypeError(f"{name} is {described(value)}; give {words}{span}")
+    number = int(value) if isinstance(value, Integral) else float(value)  # numpy's become Python's
     if not finite:
-        return value
-    number = (
-        float(max(min(value, 2**65), -(2**65))) if isinstance(value, Integral) else float(value)
-    )
+        return number
     is_inside = low <= number <= high and (above is None or number > above)
-    if not math.isfinite(number) or not is_inside or not (below is None or number < below):
+    is_finite = isinstance(number, int) or math.isfinite(number)
+    if not is_finite or not is_inside or not (below is None or number < below):
         raise ValueError(f"{name} is {value}; give {span or 'a finite number'}")
-    return int(value) if isinstance(value, Integral) else number
+    return number
 
 
 def _span(low, high, above, below) -> str:

@@ -75,10 +75,13 @@ def _buffers_stay(model: nn.Module):
         yield
     finally:
         for buffers, name, buffer, old in kept:
-            can_stay = buffer is None or (buffer.shape == old.shape and not buffer.is_inference())
-            if can_stay and buffer is not None and not buffer.equal(old):
+            buffers[name] = buffer
+            if buffer is None or old is None:
+                continue
+            if buffer.shape != old.shape or buffer.is_inference():
+                buffers[name] = old
+            elif not buffer.equal(old):
                 buffer.copy_(old)
-            buffers[name] = buffer if can_stay else old
 
 
 # Numbers in a batch that needs no gradient: four images of 192 x 192 pixels. What the layers of a
