@@ -85,7 +85,8 @@ def check_can_learn(model: nn.Module) -> None:
 
 CURES = {
     "is_merged": "model has merged LoRA layers; call unmerge_lora first",
-    "is_disabled": "model has LoRA layers that are turned off; leave without_lora first",
+    "is_disabled": "model has LoRA layers that are turned off; leave without_lora first, "
+    "and copy a model outside of it",
 }
 
 
