@@ -97,7 +97,7 @@ class UsageMeter:
     """Peak memory of a process with all its child processes.
 
     A thread reads the memory every 0.2 seconds until `stop`, and less often where a reading takes
-    long. A peak shorter than the time between two readings can be missed.
+    long, and once more at the end. A peak shorter than the time between two readings can be missed.
 
     Parameters
     ----------
@@ -130,7 +130,8 @@ class UsageMeter:
             # for each reading the system counts all pages, in time that the notebook then lacks
             pause = PAUSE_PER_READING * (time.perf_counter() - start)
             if self._stop_asked.wait(max(PAUSE, pause)):
-                return
+                break
+        self.peak_memory = max(self.peak_memory, tree_memory(self.pid))  # what is kept to the end
 
     def start(self):
         """Begin to measure, and return the meter."""
