@@ -10,7 +10,8 @@ from pathlib import Path
 
 import style
 
-from course_utils.experiments.results import Estimate, Results
+from course_utils.experiments.estimates import Estimate
+from course_utils.experiments.results import Results
 from course_utils.plotting.curves import label_efficiency_curve
 
 ALT_TEXT = (
@@ -91,7 +92,8 @@ def read_table(table, *, num_seeds):
     Parameters
     ----------
     table : str
-        A line of sizes, then for each arm its name and one cell ``mean [low, high]`` per size.
+        A line of sizes, then for each arm its name and one cell ``mean [low, high]`` per size; last
+        what the seeds draw.
     num_seeds : int
         Number of values behind each mean.
 
@@ -102,7 +104,7 @@ def read_table(table, *, num_seeds):
     """
     sizes, *lines = table.rstrip().splitlines() or [""]
     estimates = {}
-    for line in lines:
+    for line in (line for line in lines if line and not re.match(r"\d+ seeds draw ", line)):
         arm, cells = CELL.split(line)[0].strip(), CELL.findall(line)
         if not (arm and cells and len(cells) == len(sizes.split())):
             raise ValueError(

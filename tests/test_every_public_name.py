@@ -24,6 +24,7 @@ from course_utils.data.augmentation import flipped_views
 from course_utils.data.samples import Samples
 from course_utils.data.tasks import Task
 from course_utils.data.texts import Texts
+from course_utils.experiments.estimates import Draws
 from course_utils.experiments.results import Results
 from course_utils.models.checkpoints import save_classifier
 from course_utils.models.classifier import Classifier, Preprocessing, small_cnn
@@ -53,7 +54,7 @@ HOLDERS = {
         "Term",
         "Batch",
     ),
-    *("History", "Metrics", "Estimate", "Method", "Tokenizer", "MethodTable"),
+    *("History", "Metrics", "Draws", "Estimate", "Method", "Tokenizer", "MethodTable"),
 }
 # With its data and weights at hand each of these takes seconds: only wrong arguments are tried.
 SLOW = {
@@ -107,6 +108,7 @@ def draw(value, ax):
 # A maker of an example for each argument by its name; "function.argument" where a function needs
 # another one. None leaves an optional argument out.
 EXAMPLES = {
+    "above": lambda: None,
     "after": lambda: "stage1",
     "alpha": lambda: 4.0,
     "architecture": lambda: "EfficientNet-Lite0",
@@ -116,17 +118,21 @@ EXAMPLES = {
     "bandwidths": lambda: [1.0, 2.0],
     "base": lambda: nn.Linear(4, 3),
     "batch_size": lambda: 4,
+    "below": lambda: None,
     "body": lambda: nn.Linear(4, 3),
+    "bounds": lambda: None,
     "cases": lambda: None,
     "centre": lambda: torch.zeros(2),
     "chance": lambda: 0.5,
     "channels": lambda: 1,
     "class_weights": lambda: [1.0, 2.0],
     "classes": lambda: ("a", "b"),
+    "column": lambda: 5,
     "context": lambda: 8,
     "depth": lambda: 1,
     "describe": lambda: str,
     "draw": lambda: draw,
+    "draws": Draws.starts,
     "dropout": lambda: 0.1,
     "factor": lambda: 2.0,
     "features": X.clone,
@@ -234,6 +240,7 @@ EXAMPLES = {
     "views": lambda: flipped_views,
     "weights": lambda: torch.linspace(0.1, 1, 8),
     "width": lambda: 8,
+    "within": lambda: None,
     "MMD.bandwidths": lambda: [1.0],
     "ViewsClassifier.head": lambda: nn.Linear(64, 2),
     "add_lora.model": text_model,
@@ -249,6 +256,7 @@ EXAMPLES = {
     "draw_contours.first": lambda: (0.0, 1.0),
     "draw_contours.second": lambda: (0.0, 1.0),
     "draw_path.texts": lambda: (),
+    "estimate.bounds": lambda: (0, 1),
     "evaluate.model": lambda: nn.Linear(4, 2),
     "imagenet_backbone.weights": lambda: "random",
     "imagenet_classifier.weights": lambda: "random",

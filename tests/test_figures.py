@@ -261,9 +261,13 @@ class TestReadResults:
         results = central.read_results(demo_notebook(output), "high_results")
         assert results.arms == ["from scratch", "fine-tuned"]
         assert results.sizes("fine-tuned") == [1, 5, 20]
-        assert str(results) == "\n".join(line.rstrip() for line in TABLE.splitlines())
+        assert str(results).startswith("\n".join(line.rstrip() for line in TABLE.splitlines()))
         assert results.estimate("fine-tuned", 1).low == -0.1
         assert results.estimate("fine-tuned", 1).num_seeds == 8
+
+    def test_what_the_seeds_draw_is_no_arm(self):
+        told = f"{TABLE}\n\n8 seeds draw labels, of 105 per class; intervals corrected."
+        assert central.read_table(told, num_seeds=8).arms == ["from scratch", "fine-tuned"]
 
     def test_labels_needed_is_read_off_halfway_on_the_logarithm(self):
         results = central.read_table(TABLE, num_seeds=8)

@@ -59,12 +59,13 @@ def unfair_comparisons(first, second, size):
     few_seeds = Results([{(first, size): 0.5, (second, size): 0.6 + seed} for seed in range(2)])
     equal = Results([{(first, size): 0.5, (second, size): 0.5} for _ in range(5)])
     apart = Results([{(first, size): 0.5, (second, size + 1): 0.6 + seed} for seed in range(5)])
+    told = {"part": "validation", "reading": "shows none"}
     return [
-        (one_arm, "one arm only"),
-        (few_seeds, "2 seeds"),
-        (equal, "equal values each time"),
-        (apart, "share no size"),
-        (0.7, "Give what repeat"),
+        ({"results": one_arm} | told, "one arm only"),
+        ({"results": few_seeds} | told, "2 seeds"),
+        ({"results": equal} | told, "equal values each time"),
+        ({"results": apart} | told, "share no column"),
+        (0.7, "Give three things"),
     ]
 
 

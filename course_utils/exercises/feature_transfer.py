@@ -1,5 +1,7 @@
 """Exercises of lesson 03."""
 
+from functools import partial
+
 import torch
 
 from course_utils.exercises.checks.comparisons import judge_comparison
@@ -97,7 +99,7 @@ medium = Exercise(
 
 open_ended = Exercise(
     "open",
-    judge=judge_comparison,
+    judge=partial(judge_comparison, margin=0.02),
     hints=[
         "tables['ImageNet']['stage3'] has the features of all cells; feature_task finds the rows.",
         "Learn on feature_task(mono, table).train, measure on feature_task(poly, table)"

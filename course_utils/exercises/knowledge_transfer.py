@@ -4,6 +4,7 @@ Letters in shapes: N samples, K classes.
 """
 
 import math
+from functools import partial
 
 import torch
 
@@ -79,7 +80,7 @@ medium = Exercise(
 
 open_ended = Exercise(
     "open",
-    judge=judge_comparison,
+    judge=partial(judge_comparison, margin=0.02),
     hints=[
         "train_teacher(samples, seed) makes a teacher. Give it few labelled samples.",
         "answers_by_index(teacher, task.train) asks it about all images; Distillation takes that.",

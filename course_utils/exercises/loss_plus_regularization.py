@@ -1,5 +1,7 @@
 """Exercises of lesson 02."""
 
+from functools import partial
+
 from course_utils.exercises.checks.comparisons import judge_comparison
 from course_utils.exercises.checks.exercise import Exercise
 from course_utils.exercises.checks.judges import Case, try_function
@@ -77,7 +79,7 @@ medium = Exercise(
 
 open_ended = Exercise(
     "open",
-    judge=judge_comparison,
+    judge=partial(judge_comparison, margin=0.02),
     hints=[
         "Objectives add up: `CrossEntropy() + 0.01 * L1() + 0.01 * L2()` is an elastic net.",
         "Write a function of the seed; give both arms the same `few` and the same seed.",

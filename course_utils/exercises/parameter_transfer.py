@@ -3,6 +3,8 @@
 Letters in shapes: O filters, C channels, H and W height and width of a filter.
 """
 
+from functools import partial
+
 import torch
 
 from course_utils.exercises.checks.comparisons import judge_comparison
@@ -111,7 +113,7 @@ medium = Exercise(
 
 open_ended = Exercise(
     "open",
-    judge=judge_comparison,
+    judge=partial(judge_comparison, margin=0.02),
     hints=[
         "freeze(stages(model.backbone)['stage1']) freezes one stage; 'stage2' and 'last' follow.",
         "fit changes the model: begin each arm with copy.deepcopy(source_model) and a new head, "

@@ -4,6 +4,7 @@ Letters in shapes: N rows of text, T tokens of a row, V tokens that are known.
 """
 
 import math
+from functools import partial
 
 import torch
 
@@ -92,7 +93,7 @@ medium = Exercise(
 
 open_ended = Exercise(
     "open",
-    judge=judge_comparison,
+    judge=partial(judge_comparison, margin=0.02),
     hints=[
         "token_task(load_bbc_news('headline'), backbone, max_tokens=24) is the task. It has the "
         "same split as the articles, so no held-out text was used in pre-training.",

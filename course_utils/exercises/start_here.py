@@ -1,5 +1,7 @@
 """Exercises of lesson 00."""
 
+from functools import partial
+
 from course_utils.exercises.checks.comparisons import judge_comparison
 from course_utils.exercises.checks.exercise import Exercise
 from course_utils.exercises.checks.judges import Case, try_function
@@ -59,7 +61,7 @@ medium = Exercise(
 
 open_ended = Exercise(
     "open",
-    judge=judge_comparison,
+    judge=partial(judge_comparison, margin=0.02),
     hints=[
         "Write a function of the seed that returns a dict from (arm, size) to balanced accuracy.",
         "Both arms must get the same cells: use the same seed in few_shot.",

@@ -3,6 +3,8 @@
 Letters in shapes: N samples.
 """
 
+from functools import partial
+
 import torch
 
 from course_utils.exercises.checks.comparisons import judge_comparison
@@ -116,7 +118,7 @@ medium = Exercise(
 
 open_ended = Exercise(
     "open",
-    judge=judge_comparison,
+    judge=partial(judge_comparison, margin=0.02),
     hints=[
         'text_encoder(pooling="cls") takes the vector of [CLS]; text_features makes its table.',
         "probe(task, table, size, seed) fits a head; evaluate(head, features.validation) measures "

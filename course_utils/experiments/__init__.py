@@ -2,12 +2,14 @@
 
 from course_utils.experiments.benchmark import benchmark_results
 from course_utils.experiments.claims import ClaimError, claim
+from course_utils.experiments.estimates import Draws, Estimate, estimate, paired_difference
 from course_utils.experiments.methods import Method, MethodTable
-from course_utils.experiments.results import Estimate, Results, estimate, paired_difference
+from course_utils.experiments.results import Results
 from course_utils.experiments.runs import RunError, repeat
 
 __all__ = [
     "ClaimError",
+    "Draws",
     "Estimate",
     "Method",
     "MethodTable",

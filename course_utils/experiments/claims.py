@@ -5,9 +5,10 @@ import math
 import os
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from course_utils.environment.arguments import described
+from course_utils.experiments.estimates import Estimate
 
 
 class ClaimError(AssertionError):
@@ -15,9 +16,20 @@ class ClaimError(AssertionError):
 
 
 def claim(
-    sentence: str, value: float, *, low: float | None = None, high: float | None = None
+    sentence: str,
+    value: float | Estimate,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    within: tuple[float, float] | None = None,
 ) -> None:
-    """Print that a sentence holds, or raise if the measured value is outside the band.
+    """Print that a sentence holds, or raise if what was measured does not bear it.
+
+    One number, such as a count, is claimed by a band, `low` and `high`. An estimate is claimed by
+    its interval: "better" is `above`, "worse" is `below`, and "level" is `within` a margin that was
+    said beforehand. So a mean cannot be claimed by accident.
 
     What is printed does not contain the value, so that it stays the same from run to run. Each
     claim is noted in the file that the environment variable COURSE_LEDGER names, if any.
@@ -26,40 +38,105 @@ def claim(
     ----------
     sentence : str
         What the lesson says.
-    value : float
+    value : float or Estimate
         What was measured.
     low, high : float, optional
-        Ends of the band, both allowed values; at least one is needed.
+        For one number: ends of the band, both allowed values.
+    above : float, optional
+        For an estimate: what the low end of its interval must exceed.
+    below : float, optional
+        For an estimate: what the high end of its interval must stay under.
+    within : (float, float), optional
+        For an estimate: ends of the margin that must contain the whole interval.
 
     Raises
     ------
     ClaimError
-        If the value is outside the band or is not a number.
+        If the value, or its interval, is outside the band or is not a number.
     TypeError
-        If the sentence is no text, or a value no number.
+        If the sentence is no text, a value no number, or the band is not one for this value.
     ValueError
-        If there is no band, or ``low`` is above ``high``.
+        If there is no band, two kinds of it, or its low end is above the high one.
 
     Examples
     --------
-    >>> claim("Transfer helps.", 0.12, low=0.05)
-    Claim holds: Transfer helps. (0.05 or more)
+    >>> claim("There are five classes.", 5, low=5, high=5)
+    Claim holds: There are five classes. (5 to 5)
+    >>> claim("Transfer helps.", Estimate(0.12, 0.08, 0.16, 5), above=0.05)
+    Claim holds: Transfer helps. (whole interval above 0.05)
     """
     if not isinstance(sentence, str):
         raise TypeError(f"sentence is {described(sentence)}; give what the lesson says, a text")
-    value = _number("value", value)
-    ends = {"low": low, "high": high}
-    low, high = (None if end is None else _number(name, end) for name, end in ends.items())
-    is_band = None in (low, high) or low <= high  # with NaN, no
-    if low is None and high is None or not is_band or math.isnan(sum(filter(None, (low, high)))):
-        raise ValueError(f"the band is low={low}, high={high}; give low, high, or low <= high")
-    place, band = _place(), _band(low, high)
-    is_inside = (low is None or value >= low) and (high is None or value <= high)
-    _note(place | {"sentence": sentence, "low": low, "high": high, "measured": value})
-    if math.isnan(value) or not is_inside:
+    given = {"low": low, "high": high, "above": above, "below": below, "within": within}
+    given = {name: end for name, end in given.items() if end is not None}
+    place, is_estimate = _place(), isinstance(value, Estimate)
+    band = _interval_band(given) if is_estimate else _number_band(given)
+    number = value.mean if is_estimate else _number("value", value)
+    ends = (value.low, value.high) if is_estimate else (number, number)
+    interval = f"{ends[0]:.9g} to {ends[1]:.9g}" if is_estimate else ""
+    entry = {"sentence": sentence, **band.as_dict(), "measured": number, "interval": interval}
+    _note(place | entry)
+    if not band.contains(*ends):  # with NaN, too
         where = f"{place['notebook'] or 'no notebook'}, cell {place['cell'] or '-'}"
-        raise ClaimError(f"{sentence} Measured {value:.9g}, but the band is {band} ({where}).")
+        measured = interval or f"{number:.9g}"
+        raise ClaimError(f"{sentence} Measured {measured}, but the band is {band} ({where}).")
     print(f"Claim holds: {sentence} ({band})")
+
+
+class _Band(NamedTuple):
+    """What a value or a whole interval must be in; the ends belong to it, unless it is open."""
+
+    low: float
+    high: float
+    of_interval: bool = False
+    is_open: bool = False
+
+    def contains(self, low: float, high: float) -> bool:
+        if self.is_open:
+            return self.low < low and high < self.high
+        return self.low <= low and high <= self.high
+
+    def as_dict(self) -> dict:
+        ends = {"low": self.low, "high": self.high}
+        return {name: end if math.isfinite(end) else None for name, end in ends.items()}
+
+    def __str__(self):
+        whole = "whole interval " if self.of_interval else ""
+        if self.low == -math.inf:
+            return whole + (f"below {self.high:g}" if self.is_open else f"{self.high:g} or less")
+        if self.high == math.inf:
+            return whole + (f"above {self.low:g}" if self.is_open else f"{self.low:g} or more")
+        return whole + f"{self.low:g} to {self.high:g}"
+
+
+def _number_band(given: dict) -> _Band:
+    named = ", ".join(f"{name}={end}" for name, end in given.items()) or "missing"
+    if given.keys() - {"low", "high"}:
+        what = f"value is one number, the band {named}"
+        raise TypeError(f"{what}; give an Estimate, such as results.estimate(...), or low and high")
+    band = _Band(
+        _number("low", given.get("low", -math.inf)), _number("high", given.get("high", math.inf))
+    )
+    if not given or not band.low <= band.high:
+        raise ValueError(f"the band is {named}; give low, high, or low <= high")
+    return band
+
+
+def _interval_band(given: dict) -> _Band:
+    named = ", ".join(f"{name}={end}" for name, end in given.items()) or "missing"
+    if given.keys() - {"above", "below", "within"}:
+        what = f"value is an Estimate, the band {named}"
+        raise TypeError(f"{what}; give above, below or within: a mean alone is no claim")
+    if len(given) != 1:
+        raise ValueError(f"the band is {named}; give one of above, below and within")
+    pair = given.get("within", (given.get("above", -math.inf), given.get("below", math.inf)))
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise TypeError(f"within is {described(pair)}; give a pair (low, high)")
+    (name,) = given
+    band = _Band(*(_number(name, end) for end in pair), True, name != "within")
+    if not band.low <= band.high:
+        raise ValueError(f"the band is {named}; give numbers, low <= high")
+    return band
 
 
 def _number(name: str, value: Any) -> float:
@@ -67,12 +144,6 @@ def _number(name: str, value: Any) -> float:
     if not isinstance(value, Real) and not (hasattr(value, "item") and math.prod(value.shape) == 1):
         raise TypeError(f"{name} is {described(value)}; give one number")
     return float(value)
-
-
-def _band(low: float | None, high: float | None) -> str:
-    if low is None:
-        return f"{high:g} or less"
-    return f"{low:g} or more" if high is None else f"{low:g} to {high:g}"
 
 
 def _place() -> dict:

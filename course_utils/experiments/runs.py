@@ -12,10 +12,11 @@ import torch
 
 from course_utils.environment.arguments import described
 from course_utils.environment.machine import progress_bar
+from course_utils.experiments.estimates import Draws, checked_bounds, checked_draws
 from course_utils.experiments.results import Results
 from course_utils.experiments.workers import Failure, run_all
 
-ALLOWED = "return a dict from (arm, size) to a number"
+ALLOWED = "return a dict from (arm, size or measure) to a number"
 
 
 class RunError(RuntimeError, ValueError):
@@ -26,9 +27,10 @@ class RunError(RuntimeError, ValueError):
     message : str
         Names the seed and the case, what was found, and what to do.
     finished : dict
-        What is not lost: for each seed of which a run had finished, its dict from ``(arm, size)``
-        to a number. ``Results(list(error.finished.values()))`` makes results of them, if no
-        case is missing. After a cell that failed, ``sys.last_value`` is the error.
+        What is not lost: for each seed of which a run had finished, its dict from
+        ``(arm, column)`` to a number. ``Results(list(error.finished.values()), draws)`` makes
+        results of them, if no case is missing. After a cell that failed, ``sys.last_value`` is
+        the error.
     """
 
     def __init__(self, message: str, finished: dict | None = None):
@@ -40,8 +42,10 @@ def repeat(
     function: Callable[..., dict],
     seeds: Iterable[int],
     *,
+    draws: Draws,
     cases: Iterable | None = None,
     num_workers: int = 2,
+    bounds: tuple[float, float] | dict | None = None,
 ) -> Results:
     """Run an experiment once for each seed, several runs at the same time.
 
@@ -53,16 +57,21 @@ def repeat(
     Parameters
     ----------
     function : callable
-        Takes a seed, returns a dict from ``(arm, size)`` to a number. With `cases` it takes a case
-        and a seed.
+        Takes a seed, returns a dict from ``(arm, column)`` to a number; a column is a size, such as
+        labels per class, or the name of a measure. With `cases` it takes a case and a seed.
     seeds : iterable of int
         At least two, all different: a seed that counts twice would make the interval too narrow.
+    draws : Draws
+        What the seeds draw: ``Draws.starts()``, ``Draws.labels(pool=...)`` or
+        ``Draws.splits(train=..., test=...)``. Where runs share samples, intervals get wider.
     cases : iterable, optional
         What else varies, such as methods or sizes; each case measures its own arms or sizes. Each
         case with each seed is a run of its own, so no worker waits for another that has many
         arms left. Give the longest case first.
     num_workers : int
         Processes at the same time; 1 stays in this process.
+    bounds : (float, float) or dict, optional
+        What values are possible, as in `Results`.
 
     Raises
     ------
@@ -80,15 +89,22 @@ def repeat(
     --------
     >>> def power(exponent, seed):
     ...     return {("power", exponent): seed**exponent}
-    >>> repeat(power, range(2, 4), cases=(2, 1), num_workers=1).values("power", 2).tolist()
+    >>> runs = dict(cases=(2, 1), num_workers=1)
+    >>> repeat(power, range(2, 4), draws=Draws.starts(), **runs).values("power", 2).tolist()
     [4, 9]
     """
-    seeds = _checked_seeds(seeds)
+    seeds, draws = _checked_seeds(seeds), checked_draws(draws)
+    for each in bounds.values() if isinstance(bounds, dict) else [bounds]:
+        checked_bounds(each)
     given = [()] if cases is None else [(case,) for case in _checked_cases(cases)]
     _check_call(function, seeds, num_workers)
     arguments = [(*case, seed) for case in given for seed in seeds]
     found = _find(function, arguments, int(num_workers))
-    return Results(_rows(seeds, arguments, found))
+    rows = _rows(seeds, arguments, found)
+    try:
+        return Results(rows, draws, bounds)
+    except ValueError as error:
+        raise _run_error(str(error), arguments, found) from None
 
 
 def _find(function, arguments, num_workers):
@@ -138,8 +154,8 @@ def _measure(function, *arguments):
 
 
 def _checked_key(key):
-    is_pair = isinstance(key, tuple) and len(key) == 2 and isinstance(key[1], Real)
-    if not is_pair or math.isnan(key[1]):
+    is_pair = isinstance(key, tuple) and len(key) == 2 and isinstance(key[1], Real | str)
+    if not is_pair or key[1] != key[1]:  # NaN
         raise TypeError(f"it returned a dict with the key {_short(key)}; {ALLOWED}")
     return key
 

@@ -9,6 +9,7 @@ from course_utils.features.extraction import (
 )
 from course_utils.features.maps import align_subspaces, coral_map, standardize_each
 from course_utils.features.prefix import FrozenStages, ViewsClassifier
+from course_utils.features.prototypes import prototype_head
 from course_utils.features.similarity import label_overlap, linear_cka, proxy_a_distance
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "label_overlap",
     "linear_cka",
     "mmd_squared",
+    "prototype_head",
     "proxy_a_distance",
     "stage_features",
     "standardize_each",

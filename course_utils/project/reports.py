@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 # The headers of the two tables. "cell" is the number that JupyterLab shows in brackets.
-CLAIM_COLUMNS = ["sentence", "low", "high", "measured", "notebook", "cell"]
+CLAIM_COLUMNS = ["sentence", "low", "high", "measured", "interval", "notebook", "cell"]
 COST_COLUMNS = ["notebook", "cells", "seconds", "peak_megabytes"]
 
 
@@ -84,19 +84,25 @@ def claims_markdown(claims):
     Examples
     --------
     >>> claim = dict(sentence="Transfer | helps.", low=0.1, high=None, measured=0.21,
-    ...              notebook="00_start_here.ipynb", cell=7)
+    ...              interval="0.17 to 0.25", notebook="00_start_here.ipynb", cell=7)
     >>> print(claims_markdown([claim]).splitlines()[-1])
-    | Transfer \| helps. | 0.1 |  | 0.21 | 00_start_here.ipynb | 7 |
+    | Transfer \| helps. | 0.1 |  | 0.21 | 0.17 to 0.25 | 00_start_here.ipynb | 7 |
     """
     lines = [
         "# Claims of the notebooks, each as measured in the last test of its notebook",
         "",
-        "| sentence | at least | at most | measured | notebook | cell |",
-        "|---|---|---|---|---|---|",
+        "| sentence | at least | at most | measured | interval | notebook | cell |",
+        "|---|---|---|---|---|---|---|",
     ]
     for claim in claims:
         numbers = [_number(claim[key]) for key in ("low", "high", "measured")]
-        cells = [claim["sentence"], *numbers, claim["notebook"], claim["cell"]]
+        cells = [
+            claim["sentence"],
+            *numbers,
+            claim.get("interval", ""),
+            claim["notebook"],
+            claim["cell"],
+        ]
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 

@@ -14,7 +14,7 @@ from torch import nn
 from course_utils.data.augmentation import flipped_views
 from course_utils.data.images import load_solar_cells, solar_cell_images
 from course_utils.data.tasks import Task
-from course_utils.experiments.results import estimate
+from course_utils.experiments.estimates import Draws, estimate
 from course_utils.features.extraction import feature_task
 from course_utils.features.prefix import FrozenStages
 from course_utils.models.classifier import Classifier
@@ -27,6 +27,7 @@ from course_utils.objectives.regularizers import L2, L2SP
 from course_utils.training.evaluation import evaluate
 from course_utils.training.loop import fit, linear_probe
 
+SPLITS = Draws.splits(train=0.6, test=0.25)
 SIZE = 64  # pixels: whole networks on larger images would take an hour
 NUM_EPOCHS = 6
 RATE, HEAD_RATE = 5e-4, 5e-3  # highest rates of a cycle
@@ -190,8 +191,9 @@ def measure(num_splits: int) -> dict:
 def summary(runs: list[Row]) -> dict:
     """Return mean and interval, parameters and mean seconds of one row over its splits."""
     accuracies = [run.weighted_accuracy for run in runs]
+    found = estimate(accuracies, draws=SPLITS, bounds=(0, 1))
     return {
-        "weighted_accuracy": asdict(estimate(accuracies)),
+        "weighted_accuracy": {k: v for k, v in asdict(found).items() if k != "draws"},
         "runs": accuracies,
         "parameters": runs[0].parameters,
         "seconds": sum(run.seconds for run in runs) / len(runs),

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from course_utils.experiments.claims import ClaimError, claim
+from course_utils.experiments.estimates import Estimate
 
 
 @pytest.fixture(autouse=True)
@@ -93,13 +94,13 @@ class TestFailure:
 
     @pytest.mark.parametrize("band", [{}, {"low": 1, "high": 0}, {"low": None, "high": None}])
     def test_missing_or_empty_band_is_refused(self, band, ledger, tmp_path):
-        with pytest.raises(ValueError, match="the band is low=.*give low, high, or low <= high"):
+        with pytest.raises(ValueError, match="the band is .*; give low, high, or low <= high"):
             claim("Transfer helps.", 0.5, **band)
         assert not (tmp_path / "ledger.jsonl").exists()
 
     @pytest.mark.parametrize("band", [{"low": math.nan}, {"low": 0, "high": math.nan}])
     def test_band_that_is_not_a_number_is_refused(self, band):
-        with pytest.raises(ValueError, match="the band is low=.*give low, high, or low <= high"):
+        with pytest.raises(ValueError, match="the band is .*; give low, high, or low <= high"):
             claim("Transfer helps.", 0.5, **band)
 
     @pytest.mark.parametrize("value", ["0.5", None, [0.5, 0.6], np.zeros(2), torch.zeros(0)])
@@ -113,6 +114,69 @@ class TestFailure:
             claim(0.5, 0.5, low=0)
 
 
+class TestEstimates:
+    """A whole interval is claimed, so that a mean alone cannot be by accident."""
+
+    GAIN = Estimate(0.12, 0.08, 0.16, 5)
+
+    @pytest.mark.parametrize(
+        ("band", "text"),
+        [
+            ({"above": 0.05}, "whole interval above 0.05"),
+            ({"below": 0.2}, "whole interval below 0.2"),
+            ({"within": (0.08, 0.16)}, "whole interval 0.08 to 0.16"),
+        ],
+    )
+    def test_an_interval_inside_is_told_without_its_ends(self, band, text, capsys):
+        claim("Transfer helps.", self.GAIN, **band)
+        assert capsys.readouterr().out == f"Claim holds: Transfer helps. ({text})\n"
+
+    @pytest.mark.parametrize(
+        "band",
+        [
+            {"above": 0.08},  # the end itself is not above
+            {"above": 0.1},  # below the mean, but not below the interval
+            {"below": 0.16},
+            {"below": 0.15},
+            {"within": (0.09, 0.2)},
+            {"within": (0, 0.15)},
+        ],
+    )
+    def test_an_end_outside_is_enough_to_fail(self, band):
+        with pytest.raises(ClaimError, match="Measured 0.08 to 0.16, but the band is whole"):
+            claim("Transfer helps.", self.GAIN, **band)
+
+    def test_an_interval_that_is_not_a_number_fails(self):
+        with pytest.raises(ClaimError, match="Measured nan to nan"):
+            claim("Transfer helps.", Estimate(math.nan, math.nan, math.nan, 5), above=0)
+
+    @pytest.mark.parametrize("band", [{"low": 0.05}, {"high": 0.2}, {"low": 0, "above": 0}])
+    def test_a_band_for_the_mean_alone_is_refused(self, band):
+        with pytest.raises(TypeError, match="value is an Estimate.*give above, below or within"):
+            claim("Transfer helps.", self.GAIN, **band)
+
+    @pytest.mark.parametrize("band", [{"above": 0}, {"within": (0, 1)}, {"low": 0, "below": 1}])
+    def test_one_number_has_no_interval(self, band):
+        with pytest.raises(TypeError, match="value is one number.*give an Estimate"):
+            claim("Transfer helps.", self.GAIN.mean, **band)
+
+    @pytest.mark.parametrize("band", [{}, {"above": 0, "below": 1}, {"within": (1, 0)}])
+    def test_no_band_or_two_are_refused(self, band):
+        with pytest.raises(ValueError, match="^(the band|within) is"):
+            claim("Transfer helps.", self.GAIN, **band)
+
+    @pytest.mark.parametrize("within", [0.1, (0.1,), "ab", (0.1, "b")])
+    def test_within_needs_a_pair_of_numbers(self, within):
+        with pytest.raises(TypeError, match="^within is"):
+            claim("Transfer helps.", self.GAIN, within=within)
+
+    def test_the_ledger_has_the_interval(self, ledger):
+        claim("Transfer helps.", self.GAIN, above=0.05)
+        (entry,) = ledger()
+        assert (entry["low"], entry["high"], entry["measured"]) == (0.05, None, 0.12)
+        assert entry["interval"] == "0.08 to 0.16"
+
+
 class TestLedger:
     def test_line_has_all_fields(self, ledger):
         claim("Transfer helps – a lot.", 0.125, low=0.1)
@@ -124,6 +188,7 @@ class TestLedger:
                 "low": 0.1,
                 "high": None,
                 "measured": 0.125,
+                "interval": "",
             }
         ]
 

@@ -11,6 +11,7 @@ CLAIM = {
     "low": 0.1,
     "high": None,
     "measured": 0.2123456,
+    "interval": "",
     "notebook": "00_a.ipynb",
     "cell": 7,
 }
@@ -78,6 +79,6 @@ class TestWriteReports:
 
 class TestClaimsMarkdown:
     def test_numbers_are_rounded_also_those_read_from_a_table(self):
-        row = "| Transfer helps, with 5 labels. | 0.1 |  | 0.2123 | 00_a.ipynb | 7 |"
+        row = "| Transfer helps, with 5 labels. | 0.1 |  | 0.2123 |  | 00_a.ipynb | 7 |"
         as_text = {key: "" if value is None else str(value) for key, value in CLAIM.items()}
         assert claims_markdown([CLAIM, as_text]).splitlines()[-2:] == [row, row]
