@@ -69,11 +69,13 @@ def claim(
         raise TypeError(f"sentence is {described(sentence)}; give what the lesson says, a text")
     given = {"low": low, "high": high, "above": above, "below": below, "within": within}
     given = {name: end for name, end in given.items() if end is not None}
-    place, is_estimate = _place(), isinstance(value, Estimate)
-    band = _interval_band(given) if is_estimate else _number_band(given)
-    number = value.mean if is_estimate else _number("value", value)
-    ends = (value.low, value.high) if is_estimate else (number, number)
-    interval = f"{ends[0]:.9g} to {ends[1]:.9g}" if is_estimate else ""
+    place = _place()
+    if isinstance(value, Estimate):
+        band, number, ends = _interval_band(given), value.mean, (value.low, value.high)
+        interval = f"{ends[0]:.9g} to {ends[1]:.9g}"
+    else:
+        number = _number("value", value)
+        band, ends, interval = _number_band(given), (number, number), ""
     entry = {"sentence": sentence, **band.as_dict(), "measured": number, "interval": interval}
     _note(place | entry)
     if not band.contains(*ends):  # with NaN, too
@@ -133,7 +135,8 @@ def _interval_band(given: dict) -> _Band:
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise TypeError(f"within is {described(pair)}; give a pair (low, high)")
     (name,) = given
-    band = _Band(*(_number(name, end) for end in pair), True, name != "within")
+    low, high = (_number(name, end) for end in pair)
+    band = _Band(low, high, of_interval=True, is_open=name != "within")
     if not band.low <= band.high:
         raise ValueError(f"the band is {named}; give numbers, low <= high")
     return band

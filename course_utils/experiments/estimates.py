@@ -21,11 +21,11 @@ class Draws:
     ----------
     what : str
         ``"starts"``, ``"labels"`` or ``"splits"``.
-    pool : int, optional
+    pool : int
         Labels per class that there are to draw from.
-    size : int, optional
+    size : float, optional
         Labels per class that are drawn, where the columns of the results are something else.
-    train, test : float, optional
+    train, test : float
         Sizes of the two parts of a split, as shares or counts.
 
     References
@@ -42,10 +42,10 @@ class Draws:
     """
 
     what: str
-    pool: int | None = None
-    size: int | None = None
-    train: float | None = None
-    test: float | None = None
+    pool: int = 0
+    size: float | None = None
+    train: float = 1.0
+    test: float = 0.0
 
     @classmethod
     def starts(cls) -> "Draws":
@@ -75,10 +75,8 @@ class Draws:
         column : object, optional
             Of the results; labels per class, where `size` is not given.
         """
-        if self.what == "splits":
+        if self.what != "labels":
             return self.test / (self.train + self.test)
-        if self.what == "starts":
-            return 0.0
         size = self.size if self.size is not None else _size("the column of labels", column)
         return size / self.pool if size < self.pool else 0.0
 

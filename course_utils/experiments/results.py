@@ -120,7 +120,7 @@ class Results:
             raise ValueError(f"arm is {arm!r}; give one of {self.arms}")
         return [column for column in self.columns if (arm, column) in self.rows[0]]
 
-    def values(self, arm, size: int) -> np.ndarray:
+    def values(self, arm, size: float | str) -> np.ndarray:
         """Return the values of an arm at a size, one for each seed: shape (seeds,).
 
         Raises
@@ -132,12 +132,12 @@ class Results:
             raise ValueError(f"({arm!r}, {size}) was not measured; there is {list(self.rows[0])}")
         return np.array([row[arm, size] for row in self.rows])
 
-    def estimate(self, arm, size) -> Estimate:
+    def estimate(self, arm, size: float | str) -> Estimate:
         """Return mean and interval of an arm at a size or by a measure."""
         values, bounds = self.values(arm, size), self._bounds(size)
         return estimate(values, draws=self.draws, column=size, bounds=bounds)
 
-    def difference(self, arm, other, size) -> Estimate:
+    def difference(self, arm, other, size: float | str) -> Estimate:
         """Return mean and interval of ``arm`` minus ``other`` at a size, paired by seed."""
         first, second = self.values(arm, size), self.values(other, size)
         return paired_difference(first, second, draws=self.draws, column=size)
