@@ -10,7 +10,14 @@ from course_utils.features.extraction import (
 from course_utils.features.maps import align_subspaces, coral_map, standardize_each
 from course_utils.features.prefix import FrozenStages, ViewsClassifier
 from course_utils.features.prototypes import prototype_head
+from course_utils.features.selection import (
+    effective_sample_size,
+    importance_weights,
+    k_centre,
+    least_certain,
+)
 from course_utils.features.similarity import label_overlap, linear_cka, proxy_a_distance
+from course_utils.features.transferability import h_score, leep, log_me, nce
 
 __all__ = [
     "FrozenStages",
@@ -18,11 +25,19 @@ __all__ = [
     "align_subspaces",
     "coral_distance",
     "coral_map",
+    "effective_sample_size",
     "extract_features",
     "feature_task",
+    "h_score",
+    "importance_weights",
+    "k_centre",
     "label_overlap",
+    "least_certain",
+    "leep",
     "linear_cka",
+    "log_me",
     "mmd_squared",
+    "nce",
     "prototype_head",
     "proxy_a_distance",
     "stage_features",

@@ -11,6 +11,7 @@ from course_utils.objectives.adversarial import DomainAdversarial, reverse_gradi
 from course_utils.objectives.alignment import CORAL, MMD
 from course_utils.objectives.base import Batch, Objective, Term
 from course_utils.objectives.distillation import Distillation, Hint, distillation_loss, soften
+from course_utils.objectives.fisher import EWC, fisher_information
 from course_utils.objectives.forgetting import LearningWithoutForgetting
 from course_utils.objectives.language import LanguageModelLoss, language_loss, pack_texts
 from course_utils.objectives.losses import CrossEntropy, SquaredError
@@ -19,6 +20,7 @@ from course_utils.objectives.teacher import answers_by_index
 
 __all__ = [
     "CORAL",
+    "EWC",
     "L1",
     "L2",
     "L2SP",
@@ -35,6 +37,7 @@ __all__ = [
     "Term",
     "answers_by_index",
     "distillation_loss",
+    "fisher_information",
     "language_loss",
     "reverse_gradient",
     "soften",

@@ -1,6 +1,7 @@
 """Minimise an objective, and measure what came of it."""
 
 from course_utils.training.batches import epochs_for
+from course_utils.training.boosting import TrAdaBoost
 from course_utils.training.evaluation import evaluate, latency
 from course_utils.training.history import History, TrainingDivergedError
 from course_utils.training.loop import fit, linear_probe
@@ -9,6 +10,7 @@ from course_utils.training.metrics import Metrics, accuracy, compute_metrics
 __all__ = [
     "History",
     "Metrics",
+    "TrAdaBoost",
     "TrainingDivergedError",
     "accuracy",
     "compute_metrics",
