@@ -35,6 +35,7 @@ from course_utils.training.loop import fit
 
 ROOMS = [
     *("environment", "data", "models", "features", "objectives", "training", "experiments"),
+    "audit",
     "plotting",
 ]
 SECRET = 4242.4242
@@ -50,6 +51,10 @@ HOLDERS = {
         "TrainingDivergedError",
         "ClaimError",
         "RunError",
+        "AuditError",
+        "CHECKS",
+        "Finding",
+        "Report",
         "Objective",
         "Term",
         "Batch",
@@ -254,6 +259,14 @@ EXAMPLES = {
     "MMD.bandwidths": lambda: [1.0],
     "ViewsClassifier.head": lambda: nn.Linear(64, 2),
     "add_lora.model": text_model,
+    "audit_transfer.model": Net,
+    "audit_transfer.optimizer": lambda: None,
+    "audit_transfer.seconds": lambda: 60.0,
+    "audit_transfer.source": lambda: None,
+    "audit_transfer.train": lambda: (X, Y),
+    "audit_transfer.validation": lambda: None,
+    "audit_transfer.test": lambda: None,
+    "audit_transfer.preprocessing": lambda: None,
     "cut_after.model": lambda: small_cnn(2),
     "FrozenStages.model": lambda: small_cnn(2),
     "GPT.num_tokens": lambda: 20,
