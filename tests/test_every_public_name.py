@@ -131,6 +131,7 @@ EXAMPLES = {
     "chance": lambda: 0.5,
     "channels": lambda: 1,
     "class_weights": lambda: [1.0, 2.0],
+    "checks": lambda: ["labels"],
     "chosen": lambda: None,
     "classes": lambda: ("a", "b"),
     "column": lambda: 5,

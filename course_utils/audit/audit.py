@@ -1,7 +1,7 @@
 """Audit a model, its optimiser and its data before you trust a result."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -11,7 +11,13 @@ from course_utils.audit import data_checks, frozen_checks, training_checks, weig
 from course_utils.audit.parts import as_part
 from course_utils.audit.report import Finding, Report
 from course_utils.audit.subject import NotCheckable, Subject, one_line, same_random_numbers
-from course_utils.environment.arguments import check_module, check_number, described
+from course_utils.environment.arguments import (
+    check_choice,
+    check_module,
+    check_number,
+    check_texts,
+    described,
+)
 from course_utils.environment.machine import progress_bar
 
 CHECKS: dict[str, Callable[[Subject], Finding]] = {
@@ -50,6 +56,7 @@ def audit_transfer(
     preprocessing: Any = None,
     objective: Any = None,
     seconds: float = 60.0,
+    checks: Iterable[str] = tuple(CHECKS),
 ) -> Report:
     """Look for the usual mistakes of transfer learning in a model, its optimiser and its data.
 
@@ -72,11 +79,13 @@ def audit_transfer(
         ``objective(outputs, labels)``, or an objective of the course. Default: cross-entropy.
     seconds : float
         After that time no further check begins.
+    checks : iterable of str
+        Names of the checks to run, of those in ``CHECKS``; all by default.
 
     Raises
     ------
     TypeError, ValueError
-        If the model is no torch module, or data come in another form.
+        If the model is no torch module, data come in another form, or a check is unknown.
 
     Examples
     --------
@@ -92,6 +101,7 @@ def audit_transfer(
         raise TypeError(f"source is {described(source)}; give a module, or its state_dict()")
     if objective is not None and not callable(objective) and not hasattr(objective, "parts"):
         raise TypeError(f"objective is {described(objective)}; give a function of outputs, labels")
+    names = [check_choice("checks", name, CHECKS) for name in check_texts("checks", checks)]
     end = time.monotonic() + check_number("seconds", seconds, above=0)
     with same_random_numbers():
         given = {"train": train, "validation": validation, "test": test}
@@ -99,8 +109,8 @@ def audit_transfer(
         parts = {name: part for name, part in read.items() if part is not None}
         subject = Subject(model, optimizer, source, parts, preprocessing, objective)
         return Report(
-            _run(name, check, subject, end)
-            for name, check in progress_bar(CHECKS.items(), "audit", unit="check")
+            _run(name, CHECKS[name], subject, end)
+            for name in progress_bar(names, "audit", unit="check")
         )
 
 

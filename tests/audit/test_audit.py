@@ -287,6 +287,12 @@ class TestReport:
         with pytest.raises(KeyError, match="check is 'los'; give one of"):
             report["los"]
 
+    def test_a_check_can_be_called_alone(self):
+        report = audit_transfer(Net(), train=images(), checks=["labels"])
+        assert [f.check for f in report.findings] == ["labels"]
+        with pytest.raises(ValueError, match="^checks is 'label'; give one of 'trainable"):
+            audit_transfer(Net(), checks=["label"])
+
     def test_each_check_has_one_finding_in_order(self):
         report = audit_transfer(Net(), train=images())
         assert [f.check for f in report.findings] == list(CHECKS)

@@ -42,7 +42,7 @@ class TestEachExercise:
 
 @pytest.mark.parametrize("exercise", CLOSED)
 def test_solution_of_the_notebook_is_right(exercise):
-    names = {"torch": torch, "math": math, "nn": torch.nn}
+    names = {"torch": torch, "math": math, "nn": torch.nn, "copy": copy}
     assert run_cell(exercise, "solution", names) == (State.RIGHT, exercise.why)
 
 
