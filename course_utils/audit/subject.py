@@ -102,8 +102,10 @@ class Subject:
     def answers(self, part: Part) -> Tensor:
         """Return what the model answers in evaluation mode: (N, K)."""
         model, _ = self.trial()
-        with torch.no_grad():
-            return logits_of(model.eval(), part.inputs)
+        model.eval()
+        with torch.no_grad():  # little by little: activations of all would fill the memory
+            places = torch.arange(len(part)).split(BATCH)
+            return torch.cat([logits_of(model, part.rows(some).inputs) for some in places])
 
     @cached_property
     def outputs(self) -> Tensor:
@@ -165,9 +167,9 @@ def logits_of(model: nn.Module, inputs: Any) -> Tensor:
 
 
 def one_line(error: Exception) -> str:
-    """Return an exception on one line of at most 150 characters."""
+    """Return an exception as a sentence on one line of about 150 characters."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
-    return text if len(text) <= 150 else text[:147] + "..."
+    return f"{text.rstrip('.')}." if len(text) <= 150 else text[:147] + "..."
 
 
 def after_steps(subject: Subject, steps: int = 1) -> tuple[nn.Module, dict[str, Tensor]]:

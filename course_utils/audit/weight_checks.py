@@ -63,7 +63,8 @@ def optimizer_parameters(subject: Subject) -> Finding:
             f"{len(missing)} tensors learn, but not by this optimizer; the first is {missing[0]}."
         )
         return Finding(name, "wrong", what, "Add them, or freeze them.")
-    return Finding(name, "ok", f"The optimizer holds all {len(own)} tensors that learn, once.")
+    count = sum(p.requires_grad for p in subject.model.parameters())
+    return Finding(name, "ok", f"The optimizer holds all {count} tensors that learn, once.")
 
 
 def gradients(subject: Subject) -> Finding:
