@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from course_utils.audit.report import Finding
 from course_utils.audit.subject import BATCH, Subject, after_steps, logits_of
+from course_utils.models.lora import LoRALinear
 
 
 def frozen_weights(subject: Subject) -> Finding:
@@ -46,21 +47,36 @@ def frozen_statistics(subject: Subject) -> Finding:
 def frozen_dropout(subject: Subject) -> Finding:
     """Check that no dropout adds noise to frozen features, which cannot adapt to it."""
     name = "frozen dropout"
-    kinds = nn.modules.dropout._DropoutNd  # noqa: SLF001  (the base class has no public name)
-    if any("lora_" in path for path, p in subject.model.named_parameters() if p.requires_grad):
+    learning = [path for path, p in subject.model.named_parameters() if p.requires_grad]
+    adapters = any(isinstance(module, LoRALinear) for module in subject.model.modules())
+    if adapters or any("lora_" in path for path in learning):  # ours, or those of peft
         return Finding(name, "ok", "LoRA learns inside of what is frozen: the dropout is for it.")
+    active = _active_dropout(subject)
+    if active:
+        what = f"{len(active)} layers of dropout act in frozen parts; the first is {active[0]}."
+        return Finding(name, "suspicious", what, "Keep frozen parts in eval() while you train.")
+    return Finding(name, "ok", "No dropout is active in a frozen part.")
+
+
+def _active_dropout(subject: Subject) -> list[str]:
+    """Return the paths of dropout in frozen parts that changes what goes through it.
+
+    Its flag alone does not tell: a hook may put it into evaluation mode for each pass.
+    """
+    kinds = nn.modules.dropout._DropoutNd  # noqa: SLF001  (the base class has no public name)
     model, _ = subject.trial()
     frozen, active = _frozen_parts(model, with_children=True), []
     for path, module in model.train().named_modules():
-        is_active = isinstance(module, kinds) and module.training and module.p > 0
-        if is_active and path in frozen:
-            active.append(path)
-    if active:
-        what = (
-            f"{len(active)} layers of dropout are active in frozen parts; the first: {active[0]}."
-        )
-        return Finding(name, "suspicious", what, "Keep frozen parts in eval() while you train.")
-    return Finding(name, "ok", "No dropout is active in a frozen part.")
+        if isinstance(module, kinds) and path in frozen:
+            module.register_forward_hook(
+                lambda _, given, found, path=path: (
+                    None if torch.equal(given[0], found) else active.append(path)
+                )
+            )
+    if frozen:
+        with torch.no_grad():
+            logits_of(model, subject.part().first(BATCH).inputs)
+    return active
 
 
 def _frozen_parts(model: nn.Module, *, with_children: bool = False) -> set[str]:

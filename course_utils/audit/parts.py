@@ -34,6 +34,8 @@ class Part:
         One for each sample that was read: equal inputs have equal hashes.
     classes : tuple of str or None
         Names of the classes in order, where the data know them.
+    indices : torch.Tensor or None
+        Of the first samples, where they are `Samples`.
     """
 
     inputs: Any
@@ -41,6 +43,7 @@ class Part:
     all_labels: Tensor | None
     hashes: list[str]
     classes: tuple[str, ...] | None = None
+    indices: Tensor | None = None
 
     def __len__(self):
         return len(
@@ -59,7 +62,8 @@ class Part:
             else self.inputs[places]
         )
         labels = None if self.labels is None else self.labels[places]
-        return Part(inputs, labels, self.all_labels, self.hashes, self.classes)
+        indices = None if self.indices is None else self.indices[places]
+        return Part(inputs, labels, self.all_labels, self.hashes, self.classes, indices)
 
     @property
     def images(self) -> Tensor | None:
@@ -95,7 +99,7 @@ def as_part(name: str, data: Any) -> Part | None:
         with _generators_kept(data):
             return _joined(name, data, _classes(data.dataset))
     if isinstance(data, Samples):
-        return _joined(name, [(data.inputs, data.labels)], None)
+        return _of_samples(name, data)
     is_pair = isinstance(data, tuple | list) and len(data) == 2
     if not is_pair and not isinstance(data, Tensor | np.ndarray | dict):
         what = f"{name} is {described(data)}"
@@ -126,7 +130,8 @@ def _joined(name, batches, classes) -> Part:
         if not size:
             continue
         if sum(len(part) for part in kept) < MOST_FOR_MODEL:
-            kept.append(_some(Part(inputs, labels, None, []), size))
+            whole = Part(inputs, labels, None, [])
+            kept.append(whole.rows(_some(torch.arange(size), size)))
         hashes += _hashes(inputs, size)
         all_labels += [] if labels is None else [labels]
         if len(hashes) >= MOST_TO_HASH:
@@ -143,11 +148,20 @@ def _joined(name, batches, classes) -> Part:
     return Part(inputs, labels, every, hashes, classes).first(MOST_FOR_MODEL)
 
 
-def _some(part: Part, size: int) -> Part:
-    """Return some samples of a batch in disorder: data are often sorted by class."""
-    return part.rows(
-        torch.randperm(size, generator=torch.Generator().manual_seed(0))[:MOST_FOR_MODEL]
-    )
+def _of_samples(name: str, samples: Samples) -> Part:
+    """Return samples as a part; their indices tell a teacher's answers apart."""
+    if not isinstance(samples.inputs, Tensor):
+        what = f"{name} has inputs {described(samples.inputs)}"
+        raise TypeError(f"{what}; give tensors, texts as their tokens")
+    part = _joined(name, [(samples.inputs, samples.labels)], None)
+    part.indices = _some(samples.indices, len(samples))
+    return part
+
+
+def _some(rows: Tensor, number: int) -> Tensor:
+    """Return some rows in disorder: data are often sorted by class."""
+    places = torch.randperm(number, generator=torch.Generator().manual_seed(0))
+    return rows[places[:MOST_FOR_MODEL]]
 
 
 def _split(name, batch):

@@ -134,7 +134,8 @@ def _total(objective, model, part, place):
     inputs, labels = part.inputs.to(place), part.labels.to(place)
     features = model.backbone(inputs) if hasattr(model, "backbone") else None
     outputs = model(inputs) if features is None else model.head(features)
-    batch = Batch(model, inputs, labels, outputs, features=features)
+    indices = None if part.indices is None else part.indices.to(place)
+    batch = Batch(model, inputs, labels, outputs, indices=indices, features=features)
     return objective.total(objective.values(batch))
 
 

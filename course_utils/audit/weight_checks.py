@@ -83,6 +83,8 @@ def gradients(subject: Subject) -> Finding:
         )
         return Finding(name, "wrong", f"{what}{without[0]}.", cure)
     zero = [path for path in learning if not seen[path] > 0]
+    if len(zero) == len(learning):
+        return Finding(name, "ok", "All gradients are 0: the loss is at its minimum.")
     if zero:
         what = f"The gradient of {zero[0]} is 0 in {FEW_STEPS} steps."
         return Finding(name, "suspicious", what, "Look for what cuts it off, such as a dead ReLU.")
