@@ -39,46 +39,73 @@ def label_overlap(source_classes: Iterable[str], target_classes: Iterable[str]) 
 
 @checked
 def linear_cka(first: Tensor, second: Tensor) -> float:
-    """Compare two representations of the same samples: linear centred kernel alignment.
+    r"""Compare two representations of the same samples: linear centred kernel alignment, debiased.
 
     It asks whether samples that are alike in one representation are alike in the other. Turning
-    or scaling one of them changes nothing.
+    or scaling one of them changes nothing. It is
+    :math:`HSIC(X, Y) / \sqrt{HSIC(X, X)\, HSIC(Y, Y)}` with the unbiased estimator of HSIC: the
+    usual one also counts how alike each sample is to itself, and so finds much in common in
+    independent noise of many features.
 
     Parameters
     ----------
     first, second : torch.Tensor of shape (N, D) and (N, D')
-        Features of the same N samples, in the same order.
+        Features of the same N samples, in the same order; N is at least 4.
 
     Returns
     -------
     float
-        From 0 (nothing in common) to 1 (the same up to a turn and a factor).
+        1 if both are the same up to a turn and a factor, about 0 if they are independent. Chance
+        makes it a little larger or smaller, so it may be negative; it is never below -1.
 
     Raises
     ------
     TypeError, ValueError
-        If the numbers of samples differ, or one representation is the same for all samples.
+        If the numbers of samples differ or are below 4, or in one representation no samples differ
+        beyond a single one.
+
+    Notes
+    -----
+    A high value does not say that something was learned: compare with networks of random weights.
 
     References
     ----------
-    Kornblith et al. 2019, arXiv:1905.00414, section 3.
+    Kornblith et al. 2019, arXiv:1905.00414, section 3. Song et al. 2012, Feature selection via
+    dependence maximization, JMLR 13, eq. 5: the unbiased estimator. Nguyen et al. 2021,
+    arXiv:2010.15327, use it for CKA.
 
     Examples
     --------
-    >>> features = torch.tensor([[0.0, 1.0], [1.0, 0.0], [2.0, 2.0]])
+    >>> features = torch.tensor([[0.0, 1.0], [1.0, 0.0], [2.0, 2.0], [5.0, 3.0]])
     >>> round(linear_cka(features, 3 * features.flip(1)), 6)
     1.0
     """
-    if first.ndim != 2 or second.ndim != 2 or len(first) != len(second):
+    if first.ndim != 2 or second.ndim != 2 or len(first) != len(second) or len(first) < 4:
         raise ValueError(
             f"first has shape {tuple(first.shape)} and second {tuple(second.shape)}; "
-            "give (N, D) features of the same N samples"
+            "give (N, D) features of the same N samples, 4 or more"
         )
     x, y = (t.double() - t.double().mean(0) for t in (first, second))
-    own = (x.T @ x).norm() * (y.T @ y).norm()
-    if not own > 0:
-        raise ValueError("first or second is the same for all samples; there is nothing to compare")
-    return float((x.T @ y).norm() ** 2 / own)
+    own = [_unbiased_hsic(t, t) for t in (x, y)]
+    # one sample that differs leaves only rounding errors of what the estimator adds and subtracts
+    if any(not h > 1e-12 * (t.T @ t).square().sum() for h, t in zip(own, (x, y), strict=True)):
+        raise ValueError(
+            "first or second is the same for all samples but one at most; give features that differ"
+        )
+    return float(_unbiased_hsic(x, y) / (own[0] * own[1]).sqrt())
+
+
+def _unbiased_hsic(x: Tensor, y: Tensor) -> Tensor:
+    """Return HSIC of Song et al. 2012, eq. 5, times N (N - 3), which cancels in the CKA.
+
+    K and L hold the products of samples, with 0 on the diagonal. Neither is made: they would have
+    N x N numbers.
+    """
+    n, k, m = len(x), x.square().sum(1), y.square().sum(1)  # k, m: the diagonals left out
+    traces = (x.T @ y).square().sum() - k @ m
+    k_rows, m_rows = (t @ t.sum(0) - diagonal for t, diagonal in ((x, k), (y, m)))
+    sums = k_rows.sum() * m_rows.sum() / ((n - 1) * (n - 2))
+    return traces + sums - 2 / (n - 2) * (k_rows @ m_rows)
 
 
 @checked
