@@ -104,8 +104,10 @@ open_ended = Exercise(
         "tables['ImageNet']['stage3'] has the features of all cells; feature_task finds the rows.",
         "Learn on feature_task(mono, table).train, measure on feature_task(poly, table)"
         ".validation. Each kind is then shifted and scaled by its own training samples.",
-        "Write a function of the seed that returns {(stage, size): AUC} for both stages, with the "
-        "same size in each seed. repeat(function, range(5)) runs it.",
+        "Write a function of the seed that returns {(stage, 'AUC'): value} for both stages. "
+        "repeat(function, range(5), draws=SPLITS) runs it; its results.difference(first, second, "
+        "'AUC') is what you read.",
     ],
-    why="You chose the stage by a measurement on the domain where the head has to work.",
+    why="Two stages, five splits, and a reading that the interval bears. Compare it with your "
+    "prediction.",
 )

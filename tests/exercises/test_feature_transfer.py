@@ -13,6 +13,7 @@ from course_utils.data.images import load_solar_cells
 from course_utils.data.tasks import Task
 from course_utils.exercises.checks.exercise import State
 from course_utils.exercises.feature_transfer import easy, medium, open_ended
+from course_utils.experiments.estimates import Draws
 from course_utils.experiments.runs import repeat
 from course_utils.features.extraction import feature_task
 from course_utils.objectives.losses import CrossEntropy
@@ -118,15 +119,17 @@ def load_toys(kind, *, size, split_seed):
 NAMES = {
     **{"linear_probe": linear_probe, "feature_task": feature_task, "evaluate": evaluate},
     **{"CrossEntropy": CrossEntropy, "L2": L2, "PROBE_LAMBDA": 0.01},
+    "SPLITS": Draws.splits(train=0.6, test=0.25),
     # one process: starting workers would take longer than the work
     "repeat": partial(repeat, num_workers=1),
 }
 
 
 def test_open_solution_of_the_notebook_compares_stages_from_mono_to_poly_and_nothing_else():
-    table = make_samples(120, seed=0).inputs
-    noisy = table + torch.randn(120, 4, generator=torch.Generator().manual_seed(1))
-    tables, used, learnt, measured = {"stage3": noisy, "last": table}, [], [], []
+    noise = torch.randn(120, 4, generator=torch.Generator().manual_seed(1))
+    told = noise.clone()
+    told[:, 0] += 5 * make_samples(120, seed=0).labels  # as in load_toys
+    tables, used, learnt, measured = {"stem": told, "stage3": noise}, [], [], []
 
     def recorded_task(task, table):
         used.append(next(name for name, known in tables.items() if known is table))
@@ -148,7 +151,7 @@ def test_open_solution_of_the_notebook_compares_stages_from_mono_to_poly_and_not
         "evaluate": recorded_evaluate,
     }
     assert run_cell(open_ended, "solution", names).state is State.RIGHT
-    assert used == ["stage3", "stage3", "last", "last"] * 5
+    assert used == ["stem", "stem", "stage3", "stage3"] * 5
     splits = [seed for seed in range(5) for _ in tables]  # two stages for each seed
     mono = [load_toys("mono", size=8, split_seed=seed) for seed in splits]
     poly = [load_toys("poly", size=8, split_seed=seed) for seed in splits]
@@ -157,8 +160,15 @@ def test_open_solution_of_the_notebook_compares_stages_from_mono_to_poly_and_not
 
 
 def test_open_solution_runs_with_the_real_function_for_solar_cells():
-    """The toys take the same arguments, and the size is the same in each split."""
-    table = torch.randn(2624, 4, generator=torch.Generator().manual_seed(0))
-    tables = {"ImageNet": {"stage3": table, "last": table.flip(0)}}
-    names = {**NAMES, "tables": tables, "load_solar_cells": load_solar_cells}
-    assert run_cell(open_ended, "solution", names).state is State.RIGHT
+    """The toys take the same arguments, and what is read is a gain if the first stage has one."""
+    noise = torch.randn(2624, 4, generator=torch.Generator().manual_seed(0))
+    told = noise.clone()
+    for part in load_solar_cells(size=8).parts.values():
+        told[part.indices, 0] += part.labels
+    names = {**NAMES, "load_solar_cells": load_solar_cells}
+    verdicts = [
+        run_cell(open_ended, "solution", names | {"tables": {"ImageNet": stages}})
+        for stages in ({"stem": told, "stage3": noise}, {"stem": noise, "stage3": told})
+    ]
+    assert [verdict.state for verdict in verdicts] == [State.RIGHT, State.NOT_YET]
+    assert "That is not 'shows a gain'" in verdicts[1].text
