@@ -14,13 +14,13 @@ easy = Exercise(
         "transductive",
         reasons={
             "inductive": "Inductive transfer has a few target labels. Has the new scanner any?",
-            "unsupervised": "Unsupervised transfer has no labels at all. Has the old scanner some?",
+            "supervised domain adaptation": "The domain differs. But has the new scanner labels?",
         },
     ),
     hints=[
         "Which scanner is the source, and which the target?",
         "Source labels: 5,000. Target labels: none. Target inputs: 3,000. Find the row.",
-        "The task is the same and the domain differs: the second row of the table.",
+        "The task is the same, the domain differs, and nobody has labelled the target: last row.",
     ],
     why="So lesson 05 is the one to read: aligning domains without target labels.",
 )
@@ -67,7 +67,8 @@ open_ended = Exercise(
     hints=[
         "`subset_of_classes(mnist, [...])` makes the two tasks, `pretrain(source)` the start.",
         "Write a function of the seed; `build` makes each model, `adapt` lets it learn.",
-        "repeat(function, range(5)) runs it; print the result, and .difference(arm, other, size).",
+        "repeat(function, range(5), draws=draws_from(target)) runs it. Print "
+        ".difference(arm, other, size) and read its interval.",
     ],
-    why="You have run a transfer experiment of your own, with a baseline and an interval.",
+    why="The interval bears what you read in it. Would a stronger opponent change your reading?",
 )

@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import numpy as np
+
 from course_utils.exercises.checks.comparisons import judge_comparison
 from course_utils.exercises.checks.exercise import Exercise
 from course_utils.exercises.checks.judges import Case, try_function
@@ -48,9 +50,24 @@ _CASES = [
     ),
 ]
 
+_OF_ARRAYS = [case._replace(arguments=tuple(map(np.array, case.arguments))) for case in _CASES]
+
+
+def _judge_measure(answer):
+    """Judge on lists; who compares a whole list as if it were an array is told so."""
+    mistake = try_function(answer, _CASES)
+    if mistake and try_function(answer, _OF_ARRAYS) is None:
+        return (
+            "Your function is right for NumPy arrays, but it gets lists. `labels == k` compares a "
+            "whole list with k, which is False. Go through both with zip, or turn them into arrays "
+            "first: np.array(labels)."
+        )
+    return mistake
+
+
 medium = Exercise(
     "medium",
-    judge=lambda answer: try_function(answer, _CASES),
+    judge=_judge_measure,
     hints=[
         "Which classes are there? `set(labels)` tells.",
         "For one class k, look only at the places where the label is k.",
@@ -65,7 +82,8 @@ open_ended = Exercise(
     hints=[
         "Write a function of the seed that returns a dict from (arm, size) to balanced accuracy.",
         "Both arms must get the same cells: use the same seed in few_shot.",
-        "repeat(function, range(5)) runs it; print the result, and .difference(arm, other, size).",
+        "repeat(function, range(5), draws=Draws.labels(pool=...)) runs it; pool is how many labels "
+        "the rarer class has in train. Print .difference(arm, other, size) and read its interval.",
     ],
-    why="Two arms, the same cells, several seeds: now the difference means something.",
+    why="The interval bears what you read in it. Whether both arms had the same cells, you know.",
 )

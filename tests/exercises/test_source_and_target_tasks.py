@@ -24,8 +24,8 @@ NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "01_source_and_target_tasks
 def test_mistakes_in_the_easy_one_are_named():
     mistakes = [
         ("inductive", "Has the new scanner any?"),
-        (" Unsupervised", "Has the old scanner some?"),
-        ("domain adaptation", "is not one of the choices"),
+        (" Supervised domain adaptation", "has the new scanner labels?"),
+        ("unsupervised", "is not one of the choices"),
         (2, "is not one of the choices"),
     ]
     assert_named(easy, mistakes)

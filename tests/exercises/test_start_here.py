@@ -1,11 +1,13 @@
 """Typical wrong answers to the exercises of lesson 00, and its open solution on small data."""
 
+import numpy as np
 import torch
 from authoring import assert_named, assert_right, run_cell
 from toys import make_task, one_thread  # noqa: F401, a fixture is used by its name
 
 from course_utils.exercises.checks.exercise import State
 from course_utils.exercises.start_here import easy, medium, open_ended
+from course_utils.experiments.estimates import Draws
 from course_utils.experiments.runs import repeat
 from course_utils.features.extraction import feature_task
 from course_utils.objectives.losses import CrossEntropy
@@ -38,6 +40,11 @@ def without_guard(predictions, labels):
     return sum(sum(of_class) / len(of_class) for of_class in found) / 2
 
 
+def as_if_arrays(predictions, labels):
+    """Compare a whole list with a class: False, which picks nothing, or the first entry."""
+    return float(np.mean([np.mean(predictions[labels == k] == k) for k in set(labels)]))
+
+
 def test_mistakes_in_the_medium_one_are_named():
     mistakes = [
         (lambda p, y: sum(map(int.__eq__, p, y)) / len(y), "plain accuracy"),
@@ -46,6 +53,7 @@ def test_mistakes_in_the_medium_one_are_named():
         (lambda p, y: sum(shares(p, y, [0, 1])) / 2, "here these are 1 and 2"),
         (without_guard, "It divides by zero"),
         (lambda p, y: 100 * sum(shares(p, y, set(y))) / len(set(y)), "returns 100.0, but 1.0 is"),
+        (as_if_arrays, "right for NumPy arrays, but it gets lists"),
         (lambda predictions: 1.0, "another number of inputs"),
         (0.5, "a function is asked"),
     ]
@@ -66,6 +74,6 @@ def test_open_solution_of_the_notebook_is_a_fair_comparison():
         "mono_defect": make_task(0),
         "feature_tables": {"ImageNet features": table},
         **{"feature_task": feature_task, "linear_probe": linear_probe, "evaluate": evaluate},
-        **{"repeat": repeat, "CrossEntropy": CrossEntropy, "L2": L2},
+        **{"repeat": repeat, "Draws": Draws, "CrossEntropy": CrossEntropy, "L2": L2},
     }
     assert run_cell(open_ended, "solution", names).state is State.RIGHT
