@@ -13,28 +13,37 @@ from course_utils.exercises.checks.exercise import Exercise
 from course_utils.exercises.checks.judges import Case, try_function
 from course_utils.exercises.checks.number_judge import compare_numbers
 
-_LOSS = 4.5  # nats per token, as the question gives it
 _MISTAKES = [
-    (2**_LOSS, "That is 2 to the power of 4.5. It would be right for bits; a nat has the base e."),
-    (10**_LOSS, "That is 10 to the power of 4.5. The logarithm of the loss is the natural one."),
-    (math.exp(-_LOSS), "That is the probability of each. How many such tokens make 1 together?"),
-    (_LOSS, "That is the loss itself. A guess among V tokens costs log V nats; solve for V."),
-    (math.log(_LOSS), "The direction is wrong: log V = 4.5, so V is the exponential of 4.5."),
-    (_LOSS / math.log(2), "That is the loss in bits. The question asks for a number of tokens."),
-    (2000, "That is what a network without knowledge guesses among: 7.6 nats."),
+    (
+        (3 * 10 + 20 + 9 * 90) / 13,
+        "That looks at the third token, too. It is later than the one that asks: mask it.",
+    ),
+    (
+        (3 * 10 + 20) / 13,
+        "These shares do not sum to 1. The mask comes before the softmax, not after it.",
+    ),
+    (
+        (3 * 10 + 20 + 90) / 5,
+        "That gives the masked score 0, and the exponential of 0 is 1. Give it minus infinity.",
+    ),
+    (50, "That is 3 times 10 plus 1 times 20. Divide by the sum, so that the shares sum to 1."),
+    (15, "That is the plain mean. The shares follow the scores: the first token fits better."),
+    (
+        10,
+        "That takes the first token alone. A score of 0 is no mask: the exponential of 0 is 1, and "
+        "a token sees itself.",
+    ),
 ]
 
 easy = Exercise(
     "easy",
-    judge=lambda answer: compare_numbers(
-        answer, math.exp(_LOSS), tolerance=0.5, mistakes=_MISTAKES
-    ),
+    judge=lambda answer: compare_numbers(answer, 12.5, tolerance=0.05, mistakes=_MISTAKES),
     hints=[
-        "If V tokens are equally likely, each has the probability 1 / V.",
-        "The loss is minus the natural logarithm of the probability: -log(1 / V) = log V.",
-        "math.exp undoes the natural logarithm.",
+        "Which of the three tokens may the one at place 2 look at? Go on with these only.",
+        "Softmax: the exponential of each score, divided by the sum of all. exp(log 3) is 3.",
+        "The shares are 3/4 and 1/4. Take the mean of 10 and 20 with them.",
     ],
-    why="The perplexity says it in tokens: of 2,000 candidates about 90 are left.",
+    why="Minus infinity before the softmax is a share of exactly 0, and the others sum to 1.",
 )
 
 
@@ -93,14 +102,14 @@ medium = Exercise(
 
 open_ended = Exercise(
     "open",
-    judge=partial(judge_comparison, margin=0.02),
+    judge=partial(judge_comparison, margin=0.05),
     hints=[
         "token_task(load_bbc_news('headline'), backbone, max_tokens=24) is the task. It has the "
         "same split as the articles, so no held-out text was used in pre-training.",
         "fine_tune(body, samples, seed) returns a trained network; new_gpt(seed) is a GPT of "
         "random weights.",
-        "Write a function of the seed that returns {(arm, 32): accuracy} for both arms. "
-        "repeat(function, SEEDS) runs it.",
+        "Write a function of the seed that returns {(arm, 32): accuracy} for both arms, the "
+        "pre-trained one first. repeat(function, SEEDS, draws=draws) runs it.",
     ],
-    why="You know now what your GPT is worth where a text is short, by a fair comparison.",
+    why="The runs were compared seed by seed, and the interval was read as it has to be.",
 )

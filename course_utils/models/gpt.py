@@ -15,7 +15,7 @@ from course_utils.models.text import TextBackbone
 from course_utils.models.tokenizer import Tokenizer, check_tokens
 
 
-class CausalAttention(nn.Module):
+class Attention(nn.Module):
     """Each token looks at itself and at the tokens before it, never at later ones.
 
     Parameters
@@ -24,11 +24,13 @@ class CausalAttention(nn.Module):
         W, a multiple of ``heads``.
     heads : int
         H, how many looks are taken side by side, each W / H numbers wide.
+    causal : bool
+        See `GPT`.
     """
 
-    def __init__(self, width: int, heads: int):
+    def __init__(self, width: int, heads: int, causal: bool = True):
         super().__init__()
-        self.heads = heads
+        self.heads, self.causal = heads, causal
         self.qkv = nn.Linear(width, 3 * width)  # what is asked, what answers, what is handed on
         self.out = nn.Linear(width, width)
 
@@ -36,8 +38,8 @@ class CausalAttention(nn.Module):
         """Map vectors (N, T, W) to vectors (N, T, W)."""
         query, key, value = (self._cut(part) for part in self.qkv(x).chunk(3, dim=-1))
         # softmax(query key^T / sqrt(W / H)), with minus infinity wherever key is later than query
-        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)  # (N, H, T, W/H)
-        return self.out(mixed.transpose(1, 2).flatten(2))
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
+        return self.out(mixed.transpose(1, 2).flatten(2))  # (N, H, T, W / H) to (N, T, W)
 
     def _cut(self, part: Tensor) -> Tensor:
         """Cut vectors (N, T, W) into heads: (N, H, T, W / H)."""
@@ -55,12 +57,14 @@ class Block(nn.Module):
         See `GPT`.
     dropout : float
         See `GPT`.
+    causal : bool
+        See `GPT`.
     """
 
-    def __init__(self, width: int, heads: int, dropout: float):
+    def __init__(self, width: int, heads: int, dropout: float, causal: bool = True):
         super().__init__()
         self.attention_norm = nn.LayerNorm(width)
-        self.attention = CausalAttention(width, heads)
+        self.attention = Attention(width, heads, causal)
         self.thinking_norm = nn.LayerNorm(width)
         self.widen = nn.Linear(width, 4 * width)
         self.narrow = nn.Linear(4 * width, width)
@@ -94,6 +98,9 @@ class GPT(nn.Module):
     seed : int, optional
         Makes the random start reproducible. Without it, the start comes from torch's global
         random numbers.
+    causal : bool
+        False lets each token look at later ones, too. Such a network can read the answer that it
+        should guess, and is no language model: it shows what the mask is for.
 
     Raises
     ------
@@ -122,6 +129,7 @@ class GPT(nn.Module):
         *,
         dropout: float = 0.0,
         seed: int | None = None,
+        causal: bool = True,
     ):
         sizes = {"num_tokens": num_tokens, "width": width, "depth": depth}
         sizes |= {"heads": heads, "context": context}
@@ -133,12 +141,12 @@ class GPT(nn.Module):
         if seed is not None:
             seed = check_number("seed", seed, low=0, whole=True)
         super().__init__()
-        self.context = context
+        self.context, self.causal = context, causal
         with seeded(seed):
             self.token_embedding = nn.Embedding(num_tokens, width)
             self.position_embedding = nn.Embedding(context, width)
             self.dropout = nn.Dropout(dropout)
-            self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(depth))
+            self.blocks = nn.ModuleList(Block(width, heads, dropout, causal) for _ in range(depth))
             self.norm = nn.LayerNorm(width)
             self._start()
 
@@ -200,13 +208,16 @@ class GPTBackbone(TextBackbone):
     Raises
     ------
     ValueError
-        If ``pooling`` is not one of the allowed values.
+        If ``pooling`` is not one of the allowed values, or the body is not causal: it would look
+        at the padding.
     """
 
     POOLINGS = ("last", "mean")
 
     def __init__(self, name: str, body: GPT, tokenizer: Tokenizer, *, pooling: str = "last"):
         check_module("body", body, "token_embedding", "context")
+        if not getattr(body, "causal", True):
+            raise ValueError("body has causal=False and would look at padding; give a causal GPT")
         width = body.token_embedding.embedding_dim
         super().__init__(name, body, width, tokenizer, pooling=pooling, longest=body.context)
 

@@ -46,7 +46,7 @@ More arguments: make lab ARGS=--no-browser        py -m course_utils.project lab
     test       lessons, such as 05, "05 07" or a file: compare only these, check nothing else
     notebooks  lessons to run, as for test; all without them
     bench      --splits 3 (number of splits of each kind), --tuning (only cross-validate accuracy),
-               --part accuracy (or speed, extraction, layers: only this one)
+               --part accuracy (or speed, extraction, layers, pretraining: only it)
     lock       any option of "uv pip compile", such as --upgrade"""
 
 

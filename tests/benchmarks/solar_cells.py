@@ -20,6 +20,7 @@ from pathlib import Path
 import accuracy
 import extraction
 import layers
+import pretraining
 import speed
 import torch
 from tables import TABLES, where
@@ -33,6 +34,7 @@ PARTS = {
     "speed": lambda arguments: speed.measure(),
     "extraction": lambda arguments: extraction.measure(),
     "layers": lambda arguments: layers.measure(arguments.splits),
+    "pretraining": lambda arguments: pretraining.measure(),
 }
 
 

@@ -65,11 +65,31 @@ def layers_table(report: dict) -> str:
     return markdown(["what moves", "weighted accuracy", "parameters", "seconds"], rows)
 
 
+def pretraining_table(report: dict) -> str:
+    """List loss and accuracies after so many passes, mean [95 % interval] over pre-trainings."""
+    kinds = [(way, number) for way in ("fine-tuned", "probe") for number in ("8", "32")]
+    rows = []
+    for passes, runs in report["passes"].items():
+        values = [[run["nats"] for run in runs]]
+        values += [[run[way][number] for run in runs] for way, number in kinds]
+        rows.append([f"{passes} passes", *map(_of_starts, values)])
+    of_lsa = [_of_starts([run[number] for run in report["LSA"]]) for number in ("8", "32")]
+    rows.append(["LSA", "–", "–", "–", *of_lsa])
+    header = ["pre-training", "nats per token", *(f"{way}, {n} labels" for way, n in kinds)]
+    return markdown(header, rows)
+
+
+def _of_starts(values: list[float]) -> str:
+    """Return mean [95 % interval] of values that share nothing but the test articles."""
+    return str(estimate(values))
+
+
 TABLES = {
     "accuracy": accuracy_table,
     "speed": speed_table,
     "extraction": extraction_table,
     "layers": layers_table,
+    "pretraining": pretraining_table,
 }
 
 

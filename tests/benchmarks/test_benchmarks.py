@@ -12,6 +12,7 @@ import extraction
 import fine_tuning
 import frozen
 import layers
+import pretraining
 import pytest
 import solar_cells
 import speed
@@ -21,14 +22,19 @@ from random_views import RandomViews
 from sklearn.feature_selection import f_classif
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import SVC
+from text_toys import babble
 from toys import full_precision, one_thread  # noqa: F401, fixtures
 
 from course_utils.data.augmentation import eight_views, flipped_views
 from course_utils.data.samples import Samples
 from course_utils.data.tasks import Task
+from course_utils.data.texts import Texts
 from course_utils.models.classifier import small_cnn
+from course_utils.models.gpt import GPTBackbone
 from course_utils.models.imagenet import imagenet_classifier
 from course_utils.models.inference import predict
+from course_utils.models.text import token_task
+from course_utils.models.tokenizer import train_tokenizer
 
 SETTINGS = fine_tuning.FineTuning(after="stage1", num_epochs=30)
 
@@ -450,6 +456,46 @@ class TestLayers:
         assert model.backbone.body.bn1.running_mean.equal(before)
 
 
+class TestPretraining:
+    @pytest.fixture(autouse=True)
+    def toys(self, monkeypatch):
+        """Let it learn from short made-up texts, in few steps."""
+        texts, labels = babble(60)
+        parts = [Samples(Texts(texts), labels).select(torch.arange(60)[k::3]) for k in range(3)]
+        news = Task("toy", ("0", "1"), *parts, "texts", "none", "random numbers")
+        tokenizer = train_tokenizer(news.train.inputs, 300)
+        sizes = {"width": 16, "depth": 1, "heads": 2, "context": 16}
+        settings = {"SIZES": sizes, "CONTEXT": 16, "LABELS": (4, 8), "NUM_STEPS": 8}
+        settings |= {"COMPONENTS": 2, "NUM_SEEDS": 2, "PASSES": (0, 1)}
+        for name, value in settings.items():
+            monkeypatch.setattr(pretraining, name, value)
+        gpt = pretraining.GPT(tokenizer.num_tokens, **sizes, seed=0)
+        beginnings = token_task(news, GPTBackbone("GPT", gpt, tokenizer), 16)
+        monkeypatch.setattr(pretraining, "materials", lambda: (news, tokenizer, beginnings))
+        pretraining.lsa.cache_clear()
+        yield
+        pretraining.lsa.cache_clear()
+
+    def test_seeds_share_no_labels(self):
+        drawn = [draw for seed in range(3) for draw in pretraining.draws_of(seed)]
+        assert len(set(drawn)) == len(drawn) == 3 * pretraining.NUM_DRAWS
+
+    def test_each_number_of_passes_and_lsa_are_measured_with_each_seed(self):
+        report = pretraining.measure()
+        assert list(report["passes"]) == ["0", "1"]
+        for runs in report["passes"].values():
+            assert len(runs) == 2
+            assert all(set(run["probe"]) == {"4", "8"} for run in runs)
+        assert report["passes"]["1"][0]["nats"] < report["passes"]["0"][0]["nats"]
+        assert len(report["LSA"]) == 2
+        assert report["LSA"][0]["8"] > 0.9  # the two kinds of texts share no word
+
+    def test_a_part_of_a_pass_moves_weights_and_none_leaves_the_start(self):
+        start, again, part = (pretraining.pretrained(n, 0) for n in (0, 0, 0.5))
+        assert start.norm.weight.equal(again.norm.weight)
+        assert not start.norm.weight.equal(part.norm.weight)
+
+
 class TestTables:
     def test_published_numbers_and_ours_stand_in_one_table(self):
         values = {"accuracy": 0.8, "f1": 0.7, "auc": 0.9}
@@ -489,6 +535,15 @@ class TestTables:
         row = layers.summary([run(0.85, 1234, 2.0), run(0.87, 1234, 4.0)])
         lines = tables.layers_table({"rows": {"all": row}}).splitlines()
         assert lines[2] == "| all | 0.860 [0.688, 1.000] | 1,234 | 3 |"
+
+    def test_rows_of_pretraining_have_loss_and_accuracies(self):
+        scores = {"8": 0.5, "32": 0.7}
+        runs = [{"nats": nats, "fine-tuned": scores, "probe": scores} for nats in (4.0, 4.2)]
+        report = {"passes": {"0.25": runs}, "LSA": [scores, scores]}
+        lines = tables.pretraining_table(report).splitlines()
+        assert lines[0].endswith("| fine-tuned, 32 labels | probe, 8 labels | probe, 32 labels |")
+        assert lines[2].startswith("| 0.25 passes | 4.100 [2.829, 5.371] | 0.500 [0.500, 0.500] |")
+        assert lines[3].startswith("| LSA | – | – | – | 0.500")
 
 
 class TestRunPart:

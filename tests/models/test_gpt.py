@@ -11,7 +11,7 @@ from toys import one_thread  # noqa: F401, a fixture that works by being there
 
 from course_utils.data.samples import Samples
 from course_utils.models.classifier import Classifier
-from course_utils.models.gpt import GPT, CausalAttention
+from course_utils.models.gpt import GPT, Attention
 from course_utils.models.inference import predict
 from course_utils.objectives.losses import CrossEntropy
 from course_utils.training.evaluation import evaluate
@@ -28,11 +28,11 @@ def tokens():
     return torch.randint(2, 300, (3, 12), generator=torch.Generator().manual_seed(0))
 
 
-class TestCausalAttention:
+class TestAttention:
     def test_agrees_with_the_formula_written_out(self):
         """Second implementation: one head and one place after the other."""
         torch.manual_seed(0)
-        attention = CausalAttention(width=6, heads=3)
+        attention = Attention(width=6, heads=3)
         x = torch.randn(2, 5, 6)
         queries, keys, values = attention.qkv(x).split(6, dim=-1)
         mixed = torch.zeros(2, 5, 6)
@@ -62,6 +62,19 @@ class TestGPT:
         gpt(tokens)[:, 4].sum().backward()
         reached = vectors.grad.abs().sum((0, 2)) > 0
         assert reached.tolist() == [True] * 5 + [False] * 7
+
+    @pytest.mark.parametrize("place", [1, 5, 11])
+    def test_without_the_mask_every_logit_knows_of_a_later_token(self, tokens, place):
+        gpt = tiny_gpt(causal=False).eval()
+        changed = tokens.clone()
+        changed[:, place] = (changed[:, place] + 7) % 300
+        with torch.no_grad():
+            moved = (gpt(tokens) - gpt(changed)).abs().amax((0, 2))
+        assert (moved > 1e-6).all()
+
+    def test_mask_changes_nothing_in_the_start(self):
+        weights = zip(tiny_gpt().parameters(), tiny_gpt(causal=False).parameters(), strict=True)
+        assert all(one.equal(other) for one, other in weights)
 
     def test_order_of_the_words_matters(self, gpt):
         with torch.no_grad():
