@@ -119,7 +119,8 @@ open_ended = Exercise(
         "fit changes the model: begin each arm with copy.deepcopy(source_model) and a new head, "
         "with the same few labels, steps and seed.",
         "Write a function of the seed that returns {(arm, 20): accuracy} for both arms. "
-        "repeat(function, range(5)) runs it.",
+        "repeat(function, range(5), draws=Draws.labels(pool=300)) runs it, and "
+        "results.difference(first, second, 20) has the interval to read.",
     ],
-    why="You chose what may move by a measurement on the target, not by a rule of thumb.",
+    why="Your reading is what the interval allows, whichever arm is ahead.",
 )

@@ -1,5 +1,6 @@
 """Networks, and what is done to one: cut, freeze, adapt, save, ask."""
 
+from course_utils.models.averages import average_weights
 from course_utils.models.checkpoints import load_classifier, save_classifier
 from course_utils.models.classifier import Backbone, Classifier, Preprocessing, small_cnn
 from course_utils.models.encoders import load_encoder, text_encoder
@@ -32,6 +33,7 @@ __all__ = [
     "Tokenizer",
     "adapt_input",
     "add_lora",
+    "average_weights",
     "cut_after",
     "evaluation_mode",
     "freeze",

@@ -13,6 +13,7 @@ from course_utils.data.samples import Samples
 from course_utils.data.tasks import Task
 from course_utils.exercises.checks.exercise import State
 from course_utils.exercises.parameter_transfer import easy, medium, open_ended
+from course_utils.experiments.estimates import Draws
 from course_utils.experiments.runs import repeat
 from course_utils.models.classifier import Backbone, Preprocessing, small_cnn
 from course_utils.models.freezing import freeze
@@ -173,6 +174,7 @@ def test_open_solution_of_the_notebook_compares_two_stages_and_nothing_else():
         **{"freeze": freeze, "stages": stages, "replace_head": replace_head},
         # one process: starting workers would take longer than the work
         "repeat": partial(repeat, num_workers=1),
+        "Draws": Draws,
     }
     assert run_cell(open_ended, "solution", names).state is State.RIGHT
     assert unmoved == [["stage1"], ["last"]] * 5
