@@ -7,7 +7,8 @@ from course_utils.features.extraction import (
     stage_features,
     text_features,
 )
-from course_utils.features.maps import align_subspaces, coral_map, standardize_each
+from course_utils.features.maps import align_subspaces, coral_map
+from course_utils.features.moments import center_each, standardize_each
 from course_utils.features.prefix import FrozenStages, ViewsClassifier
 from course_utils.features.prototypes import prototype_head
 from course_utils.features.similarity import label_overlap, linear_cka, proxy_a_distance
@@ -16,6 +17,7 @@ __all__ = [
     "FrozenStages",
     "ViewsClassifier",
     "align_subspaces",
+    "center_each",
     "coral_distance",
     "coral_map",
     "extract_features",
