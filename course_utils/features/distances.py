@@ -149,7 +149,7 @@ def check_features(
     """Return source and target as features (N, D) with one D and `fewest` rows or more.
 
     Tensors come back as they are, with their graph; arrays and lists as tensors. With ``finite``,
-    numbers that are not are refused.
+    numbers that are not are refused. Messages call the two by their `names`.
 
     Raises
     ------
