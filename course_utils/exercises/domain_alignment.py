@@ -89,6 +89,6 @@ open_ended = Exercise(
         '"20". repeat(function, FEWER_SEEDS, draws=SPLITS) runs it, '
         "and results.difference(first, second, column) is the interval to read.",
     ],
-    why="The comparison has five seeds, it was measured on validation, and your reading fits "
-    "its interval. Compare it with the prediction that you wrote down.",
+    why="Your reading fits the interval of five seeds. Compare it with the prediction that you "
+    "wrote down.",
 )
