@@ -95,7 +95,9 @@ def standardize_each(source: Tensor, target: Tensor, *, fitted_on: Pair | None =
 def check_maps(
     source: Tensor, target: Tensor, fitted_on: Pair | None, *, fewest: int
 ) -> tuple[Tensor, Tensor, Pair]:
-    """Return the features to map, and those by which the map is found.
+    """Return `source` and `target`, and the pair by which the map is found.
+
+    That is `fitted_on`, or the two themselves if it is None.
 
     Raises
     ------
