@@ -9,12 +9,17 @@ from course_utils.exercises.checks.exercise import Exercise
 from course_utils.exercises.checks.judges import Case, try_function
 from course_utils.exercises.checks.number_judge import compare_numbers
 
+# 10 % of the source are wrong and 20 % of the target: e = 0.15
 _MISTAKES = [
+    (1.5, "That counts all 400 samples alike. Both domains count the same: take two shares first."),
+    (1.6, "That is the error on the source alone. Take the mean of the two domains."),
+    (1.2, "That is the error on the target alone. Take the mean of the two domains."),
     (0.7, "That is 1 - 2 e. The distance is twice as much, so that it goes from 0 to 2."),
     (0.85, "That is the share of right answers. A guess would have 0.5 of it, and distance 0."),
     (1.7, "That is 2 (1 - e). With e = 0.5, a guess, it would be 1, and it has to be 0."),
     (0.3, "That is 2 e: large where the domains look alike. Subtract it from 1, and double."),
     (0.6, "That is 4 e: large where the domains look alike. Subtract it from 2."),
+    (0.8, "The two shares are added here: e is their mean, as a guess has to have the error 0.5."),
     (0.15, "That is the error e itself. The formula is 2 (1 - 2 e)."),
     (1.4 - 2, "The sign is wrong: 2 (1 - 2 e), not 2 (1 - 2 e) - 2."),
 ]
@@ -23,9 +28,9 @@ easy = Exercise(
     "easy",
     judge=lambda answer: compare_numbers(answer, 1.4, tolerance=0.005, mistakes=_MISTAKES),
     hints=[
-        "The distance is 0 where a classifier can only guess, and 2 where it is always right.",
-        "A guess has the error e = 0.5. Which straight line goes from (0.5, 0) to (0, 2)?",
-        "2 * (1 - 2 * e), with e = 0.15.",
+        "Which share of the source is wrong, and which of the target? e is the mean of the two.",
+        "A guess has the error e = 0.5 and the distance 0; always right is e = 0 and distance 2.",
+        "2 * (1 - 2 * e), with e = (0.1 + 0.2) / 2.",
     ],
     why="Much of what the features say still depends on the domain: 2 would be the most.",
 )
@@ -78,9 +83,12 @@ open_ended = Exercise(
     hints=[
         "target.train.inputs[:20] are 20 unlabelled images. MMD draws from what it is given.",
         "train_network(source, objective, seed) returns a trained network; "
-        "evaluate(network, target.validation) measures it.",
-        "Write a function of the seed that returns {(arm, 1): accuracy} for both arms. "
-        "repeat(function, SEEDS) runs it.",
+        "evaluate(network, target.validation) measures it. A number of steps such as 282 is "
+        "faster, if both arms get it.",
+        'Write a function of the seed that returns {(arm, "accuracy"): accuracy}, "all" before '
+        '"20". repeat(function, FEWER_SEEDS, draws=SPLITS) runs it, '
+        "and results.difference(first, second, column) is the interval to read.",
     ],
-    why="You know now what unlabelled images are worth here, by a fair comparison.",
+    why="Your reading fits the interval of five seeds. Compare it with the prediction that you "
+    "wrote down.",
 )

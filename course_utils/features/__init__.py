@@ -7,7 +7,8 @@ from course_utils.features.extraction import (
     stage_features,
     text_features,
 )
-from course_utils.features.maps import align_subspaces, coral_map, standardize_each
+from course_utils.features.maps import align_subspaces, coral_map
+from course_utils.features.moments import center_each, standardize_each
 from course_utils.features.prefix import FrozenStages, ViewsClassifier
 from course_utils.features.prototypes import prototype_head
 from course_utils.features.selection import (
@@ -23,6 +24,7 @@ __all__ = [
     "FrozenStages",
     "ViewsClassifier",
     "align_subspaces",
+    "center_each",
     "coral_distance",
     "coral_map",
     "effective_sample_size",

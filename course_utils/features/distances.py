@@ -139,12 +139,17 @@ def coral_distance(source: Tensor, target: Tensor) -> Tensor:
 
 
 def check_features(
-    source: Tensor, target: Tensor, *, fewest: int, finite: bool = False
+    source: Tensor,
+    target: Tensor,
+    *,
+    fewest: int,
+    finite: bool = False,
+    names: tuple[str, str] = ("source", "target"),
 ) -> tuple[Tensor, Tensor]:
     """Return source and target as features (N, D) with one D and `fewest` rows or more.
 
     Tensors come back as they are, with their graph; arrays and lists as tensors. With ``finite``,
-    numbers that are not are refused.
+    numbers that are not are refused. Messages call the two by their `names`.
 
     Raises
     ------
@@ -152,7 +157,7 @@ def check_features(
         Names what was found, and what is needed.
     """
     pair = []
-    for name, features in (("source", source), ("target", target)):
+    for name, features in zip(names, (source, target), strict=True):
         learns = isinstance(features, Tensor) and features.requires_grad
         rows = features if learns else as_tensor(name, features, finite=False)
         if not rows.is_floating_point():
@@ -164,12 +169,13 @@ def check_features(
     shapes = tuple(source.shape), tuple(target.shape)
     if any(len(shape) != 2 for shape in shapes) or shapes[0][1] != shapes[1][1]:
         raise ValueError(
-            f"source has shape {shapes[0]} and target {shapes[1]}; give features (N_S, D) and "
-            "(N_T, D) with the same D"
+            f"{names[0]} has shape {shapes[0]} and {names[1]} {shapes[1]}; give features (N_S, D) "
+            "and (N_T, D) with the same D"
         )
     if min(len(source), len(target)) < fewest:
         raise ValueError(
-            f"source has {len(source)} rows and target {len(target)}; give {fewest} or more of each"
+            f"{names[0]} has {len(source)} rows and {names[1]} {len(target)}; "
+            f"give {fewest} or more of each"
         )
     return source, target
 

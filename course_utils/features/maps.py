@@ -1,7 +1,8 @@
 r"""Maps that bring the features of two domains together, in closed form and without labels.
 
 Each takes features of source and target. A classifier then learns from the mapped source and
-predicts the target, or the mapped target if both are mapped.
+predicts the target, or the mapped target if both are mapped. Maps of the mean and the spread of
+each feature alone are in `course_utils.features.moments`.
 
 Letters in shapes: N_S and N_T samples of source and target, D features.
 """
@@ -10,48 +11,16 @@ import torch
 from torch import Tensor
 
 from course_utils.environment.arguments import check_number
-from course_utils.features.distances import check_features, covariance
+from course_utils.features.distances import covariance
+from course_utils.features.moments import Pair, check_maps
 
 
-def standardize_each(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Standardise each domain by itself: ``z = (x - mean of the domain) / its standard deviation``.
+def coral_map(source: Tensor, target: Tensor, *, fitted_on: Pair | None = None) -> Tensor:
+    r"""Give the source mean and covariance of the target: ``X_S C_S^(-1/2) C_T^(1/2) + m_T``.
 
-    Parameters
-    ----------
-    source : torch.Tensor of shape (N_S, D), float
-        Features of the source.
-    target : torch.Tensor of shape (N_T, D), float
-        Features of the target: those that will be predicted, as their own mean is needed.
-
-    Returns
-    -------
-    tuple of torch.Tensor of shape (N_S, D) and (N_T, D)
-        Both domains, each feature with mean 0 and standard deviation 1 (dividing by N). A feature
-        that is the same for all samples of a domain becomes 0.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If source and target are no (N, D) features with the same D.
-
-    References
-    ----------
-    Li et al. 2017, arXiv:1603.04779, do this in the BatchNorm layers of a network (AdaBN).
-
-    Examples
-    --------
-    >>> standardize_each(torch.tensor([[0.0], [2.0]]), torch.tensor([[10.0], [70.0]]))
-    (tensor([[-1.], [ 1.]]), tensor([[-1.], [ 1.]]))
-    """
-    source, target = check_features(source, target, fewest=1, finite=True)
-    return _standardized(source), _standardized(target)
-
-
-def coral_map(source: Tensor, target: Tensor, *, match_means: bool) -> Tensor:
-    r"""Give the source features the covariance of the target: ``X_S C_S^(-1/2) C_T^(1/2)``.
-
-    The target stays as it is. C is the covariance plus the identity, so that directions without
-    any spread cause no division by 0.
+    The rows of X_S are centred by the mean of the source; m_T is the mean of the target, which
+    stays as it is. C is the covariance plus the identity, so that directions without any spread
+    cause no division by 0.
 
     Parameters
     ----------
@@ -59,9 +28,9 @@ def coral_map(source: Tensor, target: Tensor, *, match_means: bool) -> Tensor:
         Features of the source, N_S at least 2.
     target : torch.Tensor of shape (N_T, D), float
         Features of the target, N_T at least 2.
-    match_means : bool
-        True also moves the mean of the source to that of the target. False is the algorithm of the
-        paper, which expects that both means are 0 already.
+    fitted_on : tuple of torch.Tensor of shape (M_S, D) and (M_T, D), optional
+        Features of source and target by which the map is found. Default: those that are mapped. To
+        measure what a map does, find it on training samples and map others.
 
     Returns
     -------
@@ -71,11 +40,14 @@ def coral_map(source: Tensor, target: Tensor, *, match_means: bool) -> Tensor:
     Raises
     ------
     TypeError, ValueError
-        If source and target are no (N, D) features with the same D and two or more rows.
+        If source and target are no (N, D) features with the same D and two or more rows, or those
+        in `fitted_on` are none.
 
     Notes
     -----
-    The identity is large or small depending on the scale of the features. Standardise them before.
+    The algorithm of the paper expects features with mean 0; this is it, on centred features, and
+    moved to the mean of the target. The identity is large or small depending on the scale of the
+    features. Bring them to a scale of 1 before.
 
     References
     ----------
@@ -84,22 +56,19 @@ def coral_map(source: Tensor, target: Tensor, *, match_means: bool) -> Tensor:
     Examples
     --------
     >>> source, target = torch.tensor([[-1.0], [1.0]]), torch.tensor([[6.0], [14.0]])
-    >>> coral_map(source, target, match_means=True)  # C_S = 2 + 1, C_T = 32 + 1
+    >>> coral_map(source, target  # C_S = 2 + 1, C_T = 32 + 1
     tensor([[ 6.6834], [13.3166]])
     """
-    source, target = check_features(source, target, fewest=2, finite=True)
-    x, y = source.double(), target.double()
+    source, _, known = check_maps(source, target, fitted_on, fewest=2)
+    x, y = (features.double() for features in known)
     whiten, colour = _power_of_covariance(x, -0.5), _power_of_covariance(y, 0.5)
-    if match_means:
-        mapped = (x - x.mean(0)) @ whiten @ colour + y.mean(0)
-    else:
-        mapped = x @ whiten @ colour
+    mapped = (source.double() - x.mean(0)) @ whiten @ colour + y.mean(0)
     return mapped.to(source)
 
 
 def align_subspaces(
-    source: Tensor, target: Tensor, *, num_components: int
-) -> tuple[Tensor, Tensor]:
+    source: Tensor, target: Tensor, *, num_components: int, fitted_on: Pair | None = None
+) -> Pair:
     r"""Describe each domain by its principal components, and turn those of the source.
 
     Source ``X_S P_S P_S^T P_T``, target ``X_T P_T``: each X is centred by its own mean, and the
@@ -112,7 +81,10 @@ def align_subspaces(
     target : torch.Tensor of shape (N_T, D), float
         Features of the target.
     num_components : int
-        d, from 1 to the smallest of D, N_S - 1 and N_T - 1.
+        d, from 1 to the smallest of D, N_S - 1 and N_T - 1 (of the samples that find the map).
+    fitted_on : tuple of torch.Tensor of shape (M_S, D) and (M_T, D), optional
+        Features of source and target by which the map is found. Default: those that are mapped. To
+        measure what a map does, find it on training samples and map others.
 
     Returns
     -------
@@ -122,8 +94,8 @@ def align_subspaces(
     Raises
     ------
     TypeError, ValueError
-        If source and target are no (N, D) features with the same D and two or more rows, or there
-        are not so many components.
+        If source and target, or those in `fitted_on`, are no (N, D) features with the same D and
+        two or more rows, or there are not so many components.
 
     References
     ----------
@@ -136,16 +108,21 @@ def align_subspaces(
     >>> [features.abs().flatten().tolist() for features in mapped]  # what is left is the spread
     [[1.0, 1.0], [2.0, 2.0]]
     """
-    source, target = check_features(source, target, fewest=2, finite=True)
+    source, target, known = check_maps(source, target, fitted_on, fewest=2)
     check_number("num_components", num_components, whole=True)
-    most = min(source.shape[1], len(source) - 1, len(target) - 1)
+    most = min(source.shape[1], *(len(features) - 1 for features in known))
     if not 1 <= num_components <= most:
+        shapes = [tuple(features.shape) for features in known]
         raise ValueError(
-            f"num_components is {num_components}; give 1 to {most}, as source has shape "
-            f"{tuple(source.shape)} and target {tuple(target.shape)}"
+            f"num_components is {num_components}; give 1 to {most}, as the map is found on a "
+            f"source of shape {shapes[0]} and a target of shape {shapes[1]}"
         )
-    x, y = (features.double() - features.double().mean(0) for features in (source, target))
-    P_S, P_T = (torch.linalg.svd(z, full_matrices=False).Vh[:num_components].T for z in (x, y))
+    means = [features.double().mean(0) for features in known]
+    x, y = source.double() - means[0], target.double() - means[1]
+    P_S, P_T = (
+        torch.linalg.svd(features.double() - mean, full_matrices=False).Vh[:num_components].T
+        for features, mean in zip(known, means, strict=True)
+    )
     return (x @ P_S @ (P_S.T @ P_T)).to(source), (y @ P_T).to(target)
 
 
@@ -154,12 +131,3 @@ def _power_of_covariance(features: Tensor, power: float) -> Tensor:
     identity = torch.eye(features.shape[1]).to(features)
     values, vectors = torch.linalg.eigh(covariance(features) + identity)
     return vectors * values**power @ vectors.T
-
-
-def _standardized(features: Tensor) -> Tensor:
-    exact = features.double()
-    deviation = exact.std(0, correction=0)
-    # asked for exactly: the deviation of equal numbers can be a rounding error instead of 0
-    is_constant = (features == features[0]).all(0)
-    z = (exact - exact.mean(0)) / torch.where(is_constant, 1, deviation)
-    return torch.where(is_constant, 0, z).to(features)

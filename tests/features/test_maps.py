@@ -5,10 +5,11 @@ import pytest
 import torch
 from scipy.linalg import inv, sqrtm
 from sklearn.decomposition import PCA
-from sklearn.preprocessing import StandardScaler
 from toys import one_thread  # noqa: F401, a fixture
 
-from course_utils.features.maps import align_subspaces, coral_map, standardize_each
+from course_utils.features.maps import align_subspaces, coral_map
+from course_utils.features.moments import center_each, standardize_each
+from course_utils.features.similarity import proxy_a_distance
 
 
 def domain(number, shift=0.0, *, seed=0, features=3):
@@ -21,55 +22,12 @@ def domain(number, shift=0.0, *, seed=0, features=3):
 SOURCE, TARGET = domain(30), domain(20, shift=5.0, seed=1)
 PAIR = SOURCE, TARGET
 EACH_MAP = {
+    "center_each": center_each,
     "standardize_each": standardize_each,
-    "coral_map": lambda s, t: (coral_map(s, t, match_means=False),),
-    "coral_map with means": lambda s, t: (coral_map(s, t, match_means=True),),
-    "align_subspaces": lambda s, t: align_subspaces(s, t, num_components=2),
+    "coral_map": lambda s, t, **more: (coral_map(s, t, **more),),
+    "align_subspaces": lambda s, t, **more: align_subspaces(s, t, num_components=2, **more),
 }
 each_map = pytest.mark.parametrize("mapping", EACH_MAP.values(), ids=EACH_MAP)
-
-
-class TestStandardizeEach:
-    def test_both_domains_are_those_of_scikit_learn(self):
-        for found, features in zip(standardize_each(*PAIR), PAIR, strict=True):
-            expected = StandardScaler().fit_transform(features.numpy())
-            torch.testing.assert_close(found, torch.from_numpy(expected))
-
-    def test_shift_and_stretch_of_each_feature_are_undone(self):
-        source, target = standardize_each(SOURCE, SOURCE * torch.tensor([2.0, 0.1, 50]) + 3)
-        torch.testing.assert_close(source, target)
-
-    def test_a_turn_is_not_undone(self):
-        source, target = standardize_each(SOURCE, SOURCE.flip(1))
-        assert not source.allclose(target, atol=0.5)
-
-    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-    @pytest.mark.parametrize("number", [0.0, 0.1, 1e6 + 0.1, -1e-20])
-    @pytest.mark.parametrize("num_features", [1, 3])
-    def test_feature_without_spread_becomes_0(self, dtype, number, num_features):
-        # the mean of 30 equal numbers is rounded: dividing what is left by itself would give 1
-        source, target = (features[:, :num_features].to(dtype) for features in PAIR)
-        flat = source.clone()
-        flat[:, 0] = number
-        found = standardize_each(flat, target)
-        expected = standardize_each(source, target)
-        assert found[0][:, 0].abs().max() == 0
-        torch.testing.assert_close(found[0][:, 1:], expected[0][:, 1:])
-        assert torch.equal(found[1], expected[1])
-
-    def test_large_means_cost_no_digits(self):
-        source = SOURCE.float() + 1e4
-        expected = StandardScaler().fit_transform(source.double().numpy())
-        found, _ = standardize_each(source, source)
-        torch.testing.assert_close(found, torch.from_numpy(expected).float(), rtol=1e-6, atol=1e-7)
-
-    def test_small_spread_is_one_too(self):
-        source = torch.tensor([[1.0], [1.0 + 2**-20]])
-        torch.testing.assert_close(standardize_each(source, source)[0], torch.tensor([[-1.0], [1]]))
-
-    def test_single_sample_is_its_own_mean(self):
-        source, _ = standardize_each(SOURCE[:1], TARGET)
-        assert source.abs().max() == 0
 
 
 def covariance_and_identity(features):
@@ -80,43 +38,37 @@ class TestCoralMap:
     # algorithm 1, with the matrix functions of scipy
     EXPECTED = inv(sqrtm(covariance_and_identity(SOURCE))) @ sqrtm(covariance_and_identity(TARGET))
 
-    def test_algorithm_of_the_paper(self):
-        found = coral_map(*PAIR, match_means=False)
-        torch.testing.assert_close(found, SOURCE @ torch.from_numpy(self.EXPECTED))
+    def test_algorithm_of_the_paper_on_centred_features(self):
+        source, target = center_each(*PAIR)
+        expected = source @ torch.from_numpy(self.EXPECTED)
+        torch.testing.assert_close(coral_map(source, target), expected)
 
-    def test_algorithm_with_means(self):
-        found = coral_map(*PAIR, match_means=True)
+    def test_mean_becomes_that_of_the_target(self):
+        found = coral_map(*PAIR)
         centred = (SOURCE - SOURCE.mean(0)) @ torch.from_numpy(self.EXPECTED)
         torch.testing.assert_close(found, centred + TARGET.mean(0))
 
     def test_one_feature_by_hand(self):
         # variances 2 and 8 give 3 and 9: each number times sqrt(3), the means are 0 and 5
         source, target = torch.tensor([[-1.0], [1.0]]), torch.tensor([[3.0], [7.0]])
-        expected = 3**0.5 * source
-        torch.testing.assert_close(coral_map(source, target, match_means=False), expected)
-        torch.testing.assert_close(coral_map(source, target, match_means=True), expected + 5)
+        torch.testing.assert_close(coral_map(source, target), 3**0.5 * source + 5)
 
     def test_covariance_is_that_of_the_target_where_the_identity_is_small_beside_it(self):
-        found = coral_map(1e4 * SOURCE, 1e4 * TARGET, match_means=False)
+        found = coral_map(1e4 * SOURCE, 1e4 * TARGET)
         expected = 1e8 * np.cov(TARGET.T.numpy())
         np.testing.assert_allclose(np.cov(found.T.numpy()), expected, rtol=1e-6)
 
     def test_small_features_are_left_alone_because_of_the_identity(self):
-        found = coral_map(1e-4 * SOURCE, 1e-4 * TARGET, match_means=False)
-        torch.testing.assert_close(found, 1e-4 * SOURCE, rtol=1e-5, atol=1e-10)
+        source, target = center_each(1e-4 * SOURCE, 1e-4 * TARGET)
+        torch.testing.assert_close(coral_map(source, target), source, rtol=1e-5, atol=1e-10)
 
-    def test_domain_that_is_only_shifted_needs_the_means(self):
+    def test_domain_that_is_only_shifted_is_moved(self):
         target = SOURCE + torch.tensor([5.0, 0, -3])
-        torch.testing.assert_close(coral_map(SOURCE, target, match_means=False), SOURCE)
-        torch.testing.assert_close(coral_map(SOURCE, target, match_means=True), target)
+        torch.testing.assert_close(coral_map(SOURCE, target), target)
 
     def test_more_features_than_samples_are_no_problem(self):
-        found = coral_map(domain(4, features=20), domain(3, features=20, seed=1), match_means=True)
+        found = coral_map(domain(4, features=20), domain(3, features=20, seed=1))
         assert found.isfinite().all()
-
-    def test_means_must_be_decided_on(self):
-        with pytest.raises(TypeError, match="match_means"):
-            coral_map(*PAIR)
 
 
 class TestAlignSubspaces:
@@ -213,8 +165,63 @@ class TestWhatAllMapsShare:
         with pytest.raises(ValueError, match="target has 1 numbers that are infinite or not"):
             mapping(SOURCE, broken)
 
-    @pytest.mark.parametrize("name", [name for name in EACH_MAP if name != "standardize_each"])
+    @pytest.mark.parametrize("name", ["coral_map", "align_subspaces"])
     def test_a_covariance_of_one_sample_is_refused(self, name):
         for pair in ((SOURCE[:1], TARGET), (SOURCE, TARGET[:1])):
             with pytest.raises(ValueError, match="give 2 or more of each"):
                 EACH_MAP[name](*pair)
+
+    @each_map
+    def test_map_of_the_same_samples_is_the_default(self, mapping):
+        for found, expected in zip(mapping(*PAIR, fitted_on=PAIR), mapping(*PAIR), strict=True):
+            assert torch.equal(found, expected)
+
+    @each_map
+    def test_new_samples_do_not_change_the_map(self, mapping):
+        """Mapping some of the samples is taking some of the mapped samples."""
+        some = mapping(SOURCE[:4], TARGET[:3], fitted_on=PAIR)
+        for found, expected in zip(some, mapping(*PAIR), strict=True):
+            torch.testing.assert_close(found, expected[: len(found)])
+
+    @each_map
+    def test_one_new_sample_is_enough(self, mapping):
+        assert all(
+            part.isfinite().all() for part in mapping(SOURCE[:1], TARGET[:1], fitted_on=PAIR)
+        )
+
+    @each_map
+    def test_distance_is_below_a_guess_on_the_samples_of_the_map_alone(self, mapping):
+        """Why the map can be found on other samples than those that are measured."""
+        on_own, on_others = [], []
+        for seed in range(8):
+            source, target = domain(400, seed=seed), domain(400, seed=seed + 50)
+            known = source[:200], target[:200]
+
+            def distance(pair, known=known, seed=seed):
+                mapped = mapping(*pair, fitted_on=known)
+                other = pair[1] if len(mapped) == 1 else mapped[1]
+                return proxy_a_distance(mapped[0], other, seed=seed)
+
+            on_own.append(distance(known))
+            on_others.append(distance((source[200:], target[200:])))
+        assert np.mean(on_own) < -0.05
+        assert np.mean(on_own) < np.mean(on_others)
+
+    @each_map
+    @pytest.mark.parametrize(
+        ("known", "error", "message"),
+        [
+            (SOURCE, TypeError, r"fitted_on is .*; give a pair \(features of the source"),
+            ((SOURCE, TARGET, TARGET), TypeError, "fitted_on is .*; give a pair"),
+            (
+                (SOURCE, TARGET[:, :2]),
+                ValueError,
+                r"fitted_on\[0\] has shape .* and fitted_on\[1\]",
+            ),
+            ((SOURCE[:, :2], TARGET[:, :2]), ValueError, "fitted_on has 2 features and source 3"),
+            ((SOURCE, None), TypeError, r"fitted_on\[1\]"),
+        ],
+    )
+    def test_what_cannot_find_a_map_is_refused(self, mapping, known, error, message):
+        with pytest.raises(error, match=message):
+            mapping(*PAIR, fitted_on=known)
