@@ -28,6 +28,11 @@ CLOSING_SECTIONS = [
 EXERCISES = ["Easy", "Medium", "Open"]
 MAX_IMPORTS = 9  # one for each room that learners use
 FACE = re.compile(r"course_utils\.(?:(?!exercises\b|project\b)\w+|exercises\.\w+)")
+# A beginner took 20 to 25 minutes for lesson 00 and 75 to 90 for lesson 04, as they were when this
+# was measured: 1,663 words and 93 lines of code, and 2,805 words and 352 lines. Words per 100 and
+# lines per 10, of the whole file, would give 41 and 80: too many for a lesson of much text.
+WORDS_A_MINUTE, LINES_A_MINUTE = 180, 6
+READING_TIME = re.compile(r"\bto read (\d+)(?: to (\d+))? min\b")
 WEB_ADDRESS = re.compile(r"https?://\w\S*\.\w|\bdoi:10\.\d|\barXiv:\d|\bISBN\b")
 
 
@@ -42,6 +47,34 @@ def first_cell_says_what_to_expect(lesson):
         return [f"the first cell has another order than {' '.join(LEAD_INS)}"]
     time = source[places[3] : places[4]]
     return [] if re.search(r"\d\s*min", time) else ["**Time** in the first cell gives no minutes"]
+
+
+def reading_time_is_that_of_a_beginner(lesson):
+    """Who plans half an hour must not need two: the stated minutes follow the length."""
+    first = lesson.cells[0].source if lesson.cells else ""
+    stated = READING_TIME.search(first)
+    if not stated:
+        return ["the first cell does not say: **Time** to read N min"]
+    minutes = minutes_to_read(lesson)
+    margin = max(0.2 * minutes, 3)
+    if all(abs(int(end) - minutes) <= margin for end in stated.groups() if end):
+        return []
+    return [f"{stated.group()}: by its length it takes about {minutes:.0f}, give or take 20 %"]
+
+
+def minutes_to_read(lesson):
+    """Estimate how long a beginner reads from the first section up to the exercises.
+
+    The frame around that is passed over (contents, imports), practised, or looked up.
+    """
+    words = lines = 0
+    for section in lesson.sections:
+        if section.title == "Exercises":
+            break
+        words += len(section.text.split())
+        sources = [cell.source for cell in section.code_cells]
+        lines += sum(bool(line.strip()) for source in sources for line in source.splitlines())
+    return words / WORDS_A_MINUTE + lines / LINES_A_MINUTE
 
 
 def contents_link_to_all_sections(lesson):
@@ -116,6 +149,37 @@ def experiments_make_a_claim(lesson):
                 f"section {section.title!r} measures, but no compared cell calls claim("
             )
     return problems
+
+
+def claims_are_about_intervals(lesson):
+    """A mean over seeds hides its spread: a claim gets the whole estimate."""
+    return [
+        f"{place(lesson, cell)}: a claim about .mean; give the Estimate itself"
+        for cell in lesson.code_cells
+        for value in claimed_values(cell)
+        if has_bare_mean(value)
+    ]
+
+
+def claimed_values(cell):
+    """Yield the second argument of each call of claim( in a code cell."""
+    try:
+        nodes = list(ast.walk(python_tree(cell)))
+    except SyntaxError:
+        return
+    for node in nodes:
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "claim":
+            yield from node.args[1:2]
+            yield from (word.value for word in node.keywords if word.arg == "value")
+
+
+def has_bare_mean(value):
+    """Whether an expression reads an attribute `mean`; to call `.mean()` of numbers is another."""
+    called = [node.func for node in ast.walk(value) if isinstance(node, ast.Call)]
+    return any(
+        isinstance(node, ast.Attribute) and node.attr == "mean" and node not in called
+        for node in ast.walk(value)
+    )
 
 
 def has_closing_sections_in_order(lesson):
@@ -256,11 +320,13 @@ def last_cell_leads_on(lesson):
 
 FRAME_RULES = [
     first_cell_says_what_to_expect,
+    reading_time_is_that_of_a_beginner,
     contents_link_to_all_sections,
     second_code_cell_is_settings,
     imports_are_in_the_first_code_cell,
     imports_come_from_faces,
     experiments_make_a_claim,
+    claims_are_about_intervals,
     has_closing_sections_in_order,
     closing_sections_have_text,
     failure_is_run,

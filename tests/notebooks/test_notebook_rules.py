@@ -20,7 +20,7 @@ FIRST = """# Tiny lesson
 
 **You need** nothing.
 
-**Time** 1 min to read, 1 min to run (measured on two cores).
+**Time** to read 1 min, to run 1 min (measured on two cores).
 
 **Contents** [One](#One) · [When this fails](#When-this-fails) · [Exercises](#Exercises) ·
 [Questions](#Questions) · [What we saw](#What-we-saw) · [Words](#Words) · [References](#References)
@@ -190,12 +190,22 @@ BAD = [
             "**Contents**",
         )
     ],
-    ("first_cell_says_what_to_expect", replaced("1 min to read, 1 min to", "quick"), "minutes"),
+    ("first_cell_says_what_to_expect", replaced("to read 1 min, to run 1 min", "short"), "minutes"),
     (
         "first_cell_says_what_to_expect",
         replaced("# Tiny lesson", "# Tiny lesson\n\n**Time** 1 min"),
         "order",
     ),
+    *[
+        ("reading_time_is_that_of_a_beginner", change, words)
+        for change, words in (
+            (replaced("to read 1 min", "to read it"), "does not say"),
+            (replaced("to read 1 min", "to read 5 min"), "5 min: by its length it takes about 1,"),
+            (replaced("to read 1 min", "to read 1 to 5 min"), "about 1,"),
+            (inserted(text("word " * 900)), "about 6,"),
+            (inserted(code("x = 1\n\n" * 30), code("")), "about 6,"),
+        )
+    ],
     ("contents_link_to_all_sections", inserted(text("## Two parts")), "#Two-parts"),
     ("second_code_cell_is_settings", replaced("seed_everything(SEED)", "pass"), "seed_everything"),
     ("second_code_cell_is_settings", replaced("SEED = 0", "seed = 0"), "capitals"),
@@ -224,6 +234,16 @@ BAD = [
         tagged("claim('One is one.', measured, low=1, high=1)", "nbval-ignore-output"),
         "'One'",
     ),
+    *[
+        ("claims_are_about_intervals", inserted(code(f"claim('One is one.', {value})")), ".mean")
+        for value in (
+            "found.mean, low=1",
+            "results.estimate('one', 5).mean, low=1",
+            "value=found.mean, low=1",
+            "best.mean / other.mean, low=1",
+            "min(each.mean for each in found), low=1",
+        )
+    ],
     ("has_closing_sections_in_order", replaced("## When this fails", "## Fails"), "When this"),
     ("has_closing_sections_in_order", replaced("## Words", "## Glossary"), "Words"),
     (
@@ -322,6 +342,13 @@ class TestHarmlessThings:
             inserted(text("## What does `fit` *do*?\n\n[it](#What-does-fit-do%3F)")),
         ),
         ("exercises_run_untouched", inserted(code("checkpoint()"))),
+        ("claims_are_about_intervals", inserted(code("claim('One.', table.mean(), low=1)"))),
+        ("claims_are_about_intervals", inserted(code("claim('One.', found, above=other.mean)"))),
+        ("claims_are_about_intervals", inserted(code("print(found.mean)\nclaim(x, n, low=1)"))),
+        # practice has minutes of its own, and a list of words is looked up
+        ("reading_time_is_that_of_a_beginner", inserted(text("word " * 900), at=11)),
+        ("reading_time_is_that_of_a_beginner", inserted(code("x = 1\n" * 20), at=1)),
+        ("reading_time_is_that_of_a_beginner", replaced("a number.", "a number. " * 900)),
     ]
 
     @pytest.mark.parametrize(("rule", "change"), HARMLESS)
