@@ -12,36 +12,36 @@ from course_utils.exercises.checks.exercise import Exercise
 from course_utils.exercises.checks.judges import Case, try_function
 from course_utils.exercises.checks.number_judge import compare_numbers, separator_mistakes
 
-_WIDTH, _LAYERS, _RANK, _CLASSES = 384, 6, 8, 5
+_WIDTH, _LAYERS, _RANK, _CLASSES = 768, 12, 4, 3  # BERT-base
 _EACH = _RANK * (_WIDTH + _WIDTH)  # A and B of one linear layer
 _CORRECTIONS = 2 * _LAYERS * _EACH
 _HEAD = _WIDTH * _CLASSES + _CLASSES
-_ALL = 22_565_376  # parameters of MiniLM without a head
 _MISTAKES = [
     (_CORRECTIONS, "The head is missing. It is new, so it has to learn as well."),
     (_HEAD, "That is the head alone. The corrections learn as well."),
     (_CORRECTIONS + _WIDTH * _CLASSES, "The bias of the head is missing: one number per class."),
     (_EACH, "That is one corrected layer. How many are there, and what about the head?"),
     (_EACH + _HEAD, "That is one corrected layer and the head. How many are corrected?"),
-    (2 * _EACH + _HEAD, "Query and value of one layer of the BERT, and the head. It has six."),
+    (2 * _EACH + _HEAD, "Query and value of one layer of the BERT, and the head. It has twelve."),
     (
         _LAYERS * _EACH + _HEAD,
-        "Half of the corrections are missing. Two linear layers are corrected in each of the six, "
-        "and each correction has two matrices: A with 8 x 384 numbers, and B with 384 x 8.",
+        "Half of the corrections are missing. Two linear layers are corrected in each of the "
+        "twelve, and each correction has two matrices: A with 4 x 768 numbers, and B with 768 x 4.",
     ),
-    (_CORRECTIONS // 2 + _HEAD + _CORRECTIONS, "Query and value only: two in each, not three."),
+    (3 * _LAYERS * _EACH + _HEAD, "Query and value only: two in each, not three."),
     (2 * _CORRECTIONS + _HEAD, "Query and value only: two in each layer, not four."),
     (
         2 * _LAYERS * _WIDTH * _WIDTH + _HEAD,
-        "Those are the frozen matrices W0. A and B have one side of length 8, the rank.",
+        "Those are the frozen matrices W0. A and B have one side of length 4, the rank.",
     ),
     (
-        2 * _LAYERS * (_RANK * 2 * _WIDTH + _WIDTH) + _HEAD,
+        2 * _LAYERS * (_EACH + _WIDTH) + _HEAD,
         "The corrections have no bias: W0 + (alpha / r) B A has only matrices.",
     ),
-    (_ALL, "That is MiniLM as it is, and it is frozen. Which parameters are left to learn?"),
-    (_ALL + _HEAD, "With LoRA, MiniLM is frozen. Count the corrections and the head."),
-    (_ALL + _CORRECTIONS + _HEAD, "MiniLM itself is frozen. Leave its parameters out."),
+    (
+        2 * 6 * 8 * (384 + 384) + 384 * 5 + 5,
+        "That is the lesson's MiniLM. Here width, rank, number of layers and classes are others.",
+    ),
     *separator_mistakes(_CORRECTIONS + _HEAD),
 ]
 
@@ -52,10 +52,10 @@ easy = Exercise(
     ),
     hints=[
         "Three counts: a correction, how many of them, and the head.",
-        "A has the shape (8, 384) and B (384, 8). There are two corrections in each of six layers.",
-        "6 * 2 * 8 * (384 + 384) for the corrections, and 384 * 5 + 5 for the head.",
+        "A has the shape (4, 768) and B (768, 4). There are two corrections in each of 12 layers.",
+        "12 * 2 * 4 * (768 + 768) for the corrections, and 768 * 3 + 3 for the head.",
     ],
-    why="That is a third of a percent of the network; all else can be shared by many tasks.",
+    why="The corrections grow with the width, the frozen matrices with its square.",
 )
 
 
@@ -120,11 +120,12 @@ open_ended = Exercise(
     "open",
     judge=partial(judge_comparison, margin=0.02),
     hints=[
-        'text_encoder(pooling="cls") takes the vector of [CLS]; text_features makes its table.',
-        "probe(task, table, size, seed) fits a head; evaluate(head, features.validation) measures "
-        "it on the features that probe returns with it.",
-        "Write a function of the seed that returns {(arm, 8): accuracy} for both arms. "
-        "repeat(function, SEEDS) runs it.",
+        'text_encoder(pooling="cls") takes the vector of [CLS]; text_features makes its table, '
+        "and unit gives its rows the same length.",
+        "probe(few.with_inputs(table[few.indices])) fits a head; evaluate measures it on "
+        "task.validation with the rows of the same table.",
+        'Write a function of the seed that returns {("mean", 8): accuracy, ("[CLS]", 8): ...}. '
+        "repeat(function, SEEDS, draws=SPLITS) runs it, and results.difference says what to read.",
     ],
-    why="You chose how to read a text by a fair comparison, before any test sample was seen.",
+    why="The comparison is paired, on validation samples, and you read its interval as it is.",
 )

@@ -10,6 +10,7 @@ from toys import make_task, one_thread  # noqa: F401, a fixture is used by its n
 
 from course_utils.exercises.checks.exercise import State
 from course_utils.exercises.text_with_bert import _macro_f1, easy, medium, open_ended
+from course_utils.experiments.estimates import Draws
 from course_utils.experiments.runs import repeat
 from course_utils.models.lora import LoRALinear
 from course_utils.objectives.losses import CrossEntropy
@@ -17,42 +18,39 @@ from course_utils.objectives.regularizers import L2
 from course_utils.training.evaluation import evaluate
 from course_utils.training.loop import linear_probe
 
-CORRECTION = 8 * (384 + 384)
-HEAD = 384 * 5 + 5
-MINILM = 22_565_376
+CORRECTION = 4 * (768 + 768)
+HEAD = 768 * 3 + 3
 
 
 def test_mistakes_in_the_easy_one_are_named():
     mistakes = [
-        (12 * CORRECTION, "The head is missing"),
+        (24 * CORRECTION, "The head is missing"),
         (HEAD, "the head alone"),
-        (12 * CORRECTION + 384 * 5, "The bias of the head is missing"),
+        (24 * CORRECTION + 768 * 3, "The bias of the head is missing"),
         (CORRECTION, "one corrected layer"),
         (CORRECTION + HEAD, "one corrected layer and the head"),
-        (2 * CORRECTION + HEAD, "It has six"),
-        (6 * CORRECTION + HEAD, "Two linear layers"),
-        (18 * CORRECTION + HEAD, "not three"),
-        (24 * CORRECTION + HEAD, "not four"),
-        (12 * 8 * 384 + HEAD, "two matrices"),
-        (12 * 384 * 384 + HEAD, "the frozen matrices W0"),
-        (12 * (CORRECTION + 384) + HEAD, "have no bias"),
-        (MINILM, "it is frozen"),
-        (MINILM + HEAD, "MiniLM is frozen"),
-        (MINILM + 12 * CORRECTION + HEAD, "MiniLM itself is frozen"),
-        ((75, 653), "digits alone"),
-        (75.653, "digits alone"),
-        ("75653", "without quotation marks"),
-        (80_000, "is too large"),
+        (2 * CORRECTION + HEAD, "It has twelve"),
+        (12 * CORRECTION + HEAD, "Two linear layers"),
+        (36 * CORRECTION + HEAD, "not three"),
+        (48 * CORRECTION + HEAD, "not four"),
+        (24 * 4 * 768 + HEAD, "two matrices"),
+        (24 * 768 * 768 + HEAD, "the frozen matrices W0"),
+        (24 * (CORRECTION + 768) + HEAD, "have no bias"),
+        (75_653, "the lesson's MiniLM"),
+        ((149, 763), "digits alone"),
+        (149.763, "digits alone"),
+        ("149763", "without quotation marks"),
+        (160_000, "is too large"),
     ]
     assert_named(easy, mistakes)
 
 
 def test_what_lora_leaves_to_learn_is_right():
     """Second implementation: count on layers of this size, with the course's own LoRA."""
-    layer = LoRALinear(torch.nn.Linear(384, 384), rank=8, alpha=16, seed=0)
+    layer = LoRALinear(torch.nn.Linear(768, 768), rank=4, alpha=16, seed=0)
     learns = sum(p.numel() for p in layer.parameters() if p.requires_grad)
-    head = sum(p.numel() for p in torch.nn.Linear(384, 5).parameters())
-    assert_right(easy, 6 * 2 * learns + head)
+    head = sum(p.numel() for p in torch.nn.Linear(768, 3).parameters())
+    assert_right(easy, 12 * 2 * learns + head)
 
 
 def per_class(count):
@@ -109,12 +107,6 @@ def test_expected_numbers_are_computed_as_scikit_learn_does(seed):
     assert found == pytest.approx(by_library(predictions, labels), abs=1e-6)
 
 
-def probe(task, table, size, seed):
-    features = task.map_parts(lambda part: part.with_inputs(table[part.indices]))
-    few = features.train.few_shot(size, seed)
-    return linear_probe(few, CrossEntropy() + 0.1 * L2(), num_classes=2), features
-
-
 def text_features(backbone, texts, max_tokens):
     return torch.randn(len(texts), 3, generator=torch.Generator().manual_seed(1))
 
@@ -122,11 +114,13 @@ def text_features(backbone, texts, max_tokens):
 def test_open_solution_of_the_notebook_is_a_fair_comparison():
     names = {
         "load_bbc_news": make_task,
-        **{"probe": probe, "text_features": text_features, "evaluate": evaluate},
+        "probe": lambda samples: linear_probe(samples, CrossEntropy() + 0.1 * L2(), num_classes=2),
+        **{"text_features": text_features, "evaluate": evaluate, "unit": lambda table: table},
         "text_encoder": lambda pooling: pooling,
         "news_texts": lambda: [""] * 120,
-        "tables": {("headline", "MiniLM"): torch.randn(120, 4)},
+        "tables": {"MiniLM": torch.randn(120, 4)},
         **{"HEADLINE_TOKENS": 32, "SEEDS": range(5)},
+        "SPLITS": Draws.splits(train=0.6, test=0.25),
         # one process: starting workers would take longer than the work
         "repeat": partial(repeat, num_workers=1),
     }
