@@ -81,9 +81,10 @@ open_ended = Exercise(
     "open",
     judge=partial(judge_comparison, margin=0.02),
     hints=[
-        "Objectives add up: `CrossEntropy() + 0.01 * L1() + 0.01 * L2()` is an elastic net.",
+        "Objectives add up: `CrossEntropy() + 0.01 * L2SP(source_model)` pulls the backbone to w0.",
         "Write a function of the seed; give both arms the same `few` and the same seed.",
-        "repeat(function, range(5)) runs it; print the result, and .difference(arm, other, size).",
+        "results = repeat(compare, range(5), draws=Draws.labels(pool=pool)); then read "
+        ".difference(own, plain, 5): where do its two ends lie?",
     ],
-    why="You wrote an objective as a sum, and measured it against having no regulariser at all.",
+    why="Two arms, the same labels and seeds, and a reading that follows from the interval.",
 )

@@ -167,30 +167,6 @@ class TestBiasedRidge:
         torch.testing.assert_close(lesson["biased_ridge"](X, X @ w0, w0, 0.5), w0)
 
 
-class TestRidgeOfSum:
-    @pytest.mark.parametrize("lam", [0.5, 3.5])
-    def test_number_of_ridge_regression_is_lambda_itself(self, lam, lesson):
-        """The objective of scikit-learn is a sum of squares plus alpha times |w|^2."""
-        X, y, w0 = random_problem(number=8)
-        ridge = Ridge(alpha=lam, fit_intercept=False).fit(X, y - X @ w0)
-        found = lesson["ridge_of_sum"](X, y, w0, lam)
-        assert found.tolist() == pytest.approx(w0.numpy() + ridge.coef_)
-
-    def test_lambda_of_the_mean_is_n_times_smaller(self, lesson):
-        X, y, w0 = random_problem(number=8)
-        found = lesson["ridge_of_sum"](X, y, w0, 4.0)
-        torch.testing.assert_close(found, lesson["biased_ridge"](X, y, w0, 0.5))
-
-    def test_copies_of_the_samples_change_the_sum_and_not_the_mean(self, lesson):
-        X, y, w0 = random_problem(number=8)
-        copies = X.repeat(10, 1), y.repeat(10)
-        mean, total = lesson["biased_ridge"], lesson["ridge_of_sum"]
-        torch.testing.assert_close(mean(*copies, w0, 0.5), mean(X, y, w0, 0.5))
-        # ten times the samples count as a tenth of lambda
-        torch.testing.assert_close(total(*copies, w0, 5.0), total(X, y, w0, 0.5))
-        assert (total(*copies, w0, 5.0) - total(X, y, w0, 5.0)).norm() > 0.1
-
-
 class TestSameAnswers:
     INPUTS = torch.tensor([[1.0, 0.0], [1.0, 2.0]])
 
