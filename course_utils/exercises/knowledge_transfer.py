@@ -13,31 +13,27 @@ from course_utils.exercises.checks.exercise import Exercise
 from course_utils.exercises.checks.judges import Case, try_function
 from course_utils.exercises.checks.number_judge import compare_numbers
 
-_TEMPERATURE = 2
-_LOGITS = (6.0, 2.0)
-_SCALE = 1 / (1 + math.exp((_LOGITS[0] - _LOGITS[1]) / _TEMPERATURE))
+_TEMPERATURE = 4 / math.log(3)  # where exp(4 / T) is 3, so the two have 3/4 and 1/4
 _MISTAKES = [
-    (1 / (1 + math.exp(4)), "That is the softmax at T = 1. Divide the logits by T first."),
-    (1 / (1 + math.exp(8)), "You multiplied the logits by T. Divide: a high T makes answers flat."),
-    (1 - _SCALE, "That is the other class, the one with the larger logit."),
-    (0.25, "Those are the logits over their sum. A softmax takes the exponential of each first."),
-    (math.exp(1) / math.exp(3), "That is the ratio of the two, not a probability: add them below."),
-    (
-        0.5 / (1 + math.exp(4)),
-        "You divided the probability by T. Divide the logits, before the softmax.",
-    ),
-    (_SCALE * 100, "Give a number from 0 to 1, not percent."),
+    (math.log(3) / 4, "That is 1 over T: at this one the second class has almost nothing."),
+    (4 / math.log(4), "There the two have the ratio 4 to 1. 0.75 and 0.25 have the ratio 3 to 1."),
+    (4 * math.log(3), "You multiplied by log(3). The logits are divided: (6 - 2) / T = log(3)."),
+    (4 / 3, "You took the ratio itself. A softmax takes the exponential, so take its logarithm."),
+    (4 / math.log10(3), "That is the logarithm to base 10; a softmax needs the natural one."),
+    (2 / math.log(3), "The logits differ by 4, from 6 to 2; T divides this difference."),
+    (6 / math.log(3), "Only the difference of the two logits counts, and it is 4."),
 ]
 
 easy = Exercise(
     "easy",
-    judge=lambda answer: compare_numbers(answer, _SCALE, tolerance=0.001, mistakes=_MISTAKES),
+    judge=lambda answer: compare_numbers(answer, _TEMPERATURE, tolerance=0.01, mistakes=_MISTAKES),
     hints=[
-        "Divide both logits by T, then take the softmax.",
-        "The divided logits are 3 and 1. A softmax is exp(z) over the sum of all exp(z).",
-        "exp(1) / (exp(3) + exp(1)); torch.tensor([3.0, 1.0]).softmax(0) computes both.",
+        "Try some: (torch.tensor([6.0, 2.0]) / T).softmax(0). A higher T lifts the second number.",
+        "0.75 and 0.25 have the ratio 3. In a softmax the ratio of two classes is the exponential "
+        "of the difference of their divided logits.",
+        "exp(4 / T) = 3. Take the logarithm of both sides.",
     ],
-    why="At T = 1 it would be 0.018: the temperature lifts what the teacher holds for unlikely.",
+    why="At T = 1 this class had 0.018. At twice your T it would have 0.37: 0.5 is never reached.",
 )
 
 
@@ -84,8 +80,9 @@ open_ended = Exercise(
     hints=[
         "train_teacher(samples, seed) makes a teacher. Give it few labelled samples.",
         "answers_by_index(teacher, task.train) asks it about all images; Distillation takes that.",
-        "Write a function of the seed that returns {(arm, 1): accuracy} for both arms. "
-        "repeat(function, SEEDS) runs it.",
+        'A function of the seed returns {("taught", "accuracy"): ..., '
+        '("labels", "accuracy"): ...}; repeat(function, SEEDS, draws=SPLITS) runs it. '
+        "Look at the difference before you read.",
     ],
-    why="You know now whether a teacher needs more labels than its student to be of use.",
+    why="The interval bears what you read in it. Compare the difference with your prediction.",
 )

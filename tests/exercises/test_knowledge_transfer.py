@@ -10,33 +10,41 @@ from toys import Net, make_task, one_thread  # noqa: F401, a fixture is used by 
 
 from course_utils.exercises.checks.exercise import State
 from course_utils.exercises.knowledge_transfer import easy, medium, open_ended
+from course_utils.experiments.estimates import Draws
+from course_utils.experiments.results import Results
 from course_utils.experiments.runs import repeat
-from course_utils.objectives.distillation import Distillation, distillation_loss
+from course_utils.objectives.distillation import Distillation, distillation_loss, soften
 from course_utils.objectives.losses import CrossEntropy
 from course_utils.objectives.teacher import answers_by_index
 from course_utils.training.evaluation import evaluate
 from course_utils.training.loop import fit
 
-RIGHT = math.exp(1) / (math.exp(1) + math.exp(3))  # logits 6 and 2, divided by 2
+RIGHT = 4 / math.log(3)  # logits 6 and 2: their ratio is exp(4 / T), and must be 3
+
+
+def test_the_right_temperature_gives_a_quarter():
+    answers = soften(torch.tensor([[6.0, 2.0]]), RIGHT)
+    torch.testing.assert_close(answers, torch.tensor([[0.75, 0.25]]))
 
 
 def test_mistakes_in_the_easy_one_are_named():
     mistakes = [
-        (math.exp(2) / (math.exp(2) + math.exp(6)), "the softmax at T = 1"),
-        (math.exp(4) / (math.exp(4) + math.exp(12)), "You multiplied the logits"),
-        (1 - RIGHT, "the other class"),
-        (2 / 8, "the logits over their sum"),
-        (math.exp(1) / math.exp(3), "the ratio of the two"),
-        (math.exp(2) / (math.exp(2) + math.exp(6)) / 2, "divided the probability by T"),
-        (100 * RIGHT, "not percent"),
+        (1 / RIGHT, "1 over T"),
+        (4 / math.log(4), "the ratio 3 to 1"),
+        (4 * math.log(3), "You multiplied"),
+        (4 / 3, "You took the ratio itself"),
+        (4 / math.log10(3), "base 10"),
+        (2 / math.log(3), "T divides this difference"),
+        (6 / math.log(3), "Only the difference"),
         (f"{RIGHT:.4f}", "without quotation marks"),
-        (0.6, "too large"),
+        (3.0, "too small"),
+        (20, "too large"),
     ]
     assert_named(easy, mistakes)
 
 
-def test_a_number_rounded_to_three_places_counts():
-    assert_right(easy, round(RIGHT, 3))
+def test_a_temperature_found_by_trying_counts():
+    assert_right(easy, round(RIGHT, 2))
 
 
 def soft(logits, temperature):
@@ -93,12 +101,40 @@ def student(seed):
 
 
 def test_open_solution_of_the_notebook_is_a_fair_comparison():
+    """Both arms come from the same few labels, and the taught student sees no label at all."""
+    seen, measured = [], []
+
+    def recorded(model, samples, objective, seed):
+        seen.append((len(samples), samples.labels.min().item() >= 0))
+        return train(model, samples, objective, seed)
+
+    def recorded_evaluate(model, samples):
+        measured.append(len(samples))
+        return evaluate(model, samples)
+
     names = {
-        **{"load_mnist": make_task, "train": train, "student": student},
-        "train_teacher": lambda samples, seed: train(student(seed), samples, CrossEntropy(), seed),
+        **{"load_mnist": make_task, "train": recorded, "student": student},
+        "train_teacher": lambda few, seed: recorded(student(seed), few, CrossEntropy(), seed),
+        "SPLITS": Draws.splits(train=0.6, test=0.25),
         **{"FEW": 1, "TEMPERATURE": 2.0, "SEEDS": range(5), "answers_by_index": answers_by_index},
-        **{"Distillation": Distillation, "CrossEntropy": CrossEntropy, "evaluate": evaluate},
+        **{"Distillation": Distillation, "CrossEntropy": CrossEntropy},
+        "evaluate": recorded_evaluate,
         # one process: starting workers would take longer than the work
         "repeat": partial(repeat, num_workers=1),
     }
     assert run_cell(open_ended, "solution", names).state is State.RIGHT
+    assert seen == [(2, True), (60, False), (2, True)] * 5
+    assert set(measured) == {40}  # validation
+
+
+def test_readings_of_the_open_one_are_judged():
+    arms = [{("taught", "accuracy"): 0.8 + n / 500, ("labels", "accuracy"): 0.7} for n in range(5)]
+    answer = {"results": Results(arms), "part": "validation", "reading": "shows a gain"}
+    assert_right(open_ended, answer)
+    mistakes = [
+        (answer | {"reading": "shows none"}, "That is not 'shows none'"),
+        (answer | {"reading": "cannot tell"}, "That is not 'cannot tell'"),
+        (answer | {"part": "test"}, "the test part is read once"),
+        (Results(arms), "Give three things"),
+    ]
+    assert_named(open_ended, mistakes)
