@@ -56,7 +56,7 @@ def coral_map(source: Tensor, target: Tensor, *, fitted_on: Pair | None = None) 
     Examples
     --------
     >>> source, target = torch.tensor([[-1.0], [1.0]]), torch.tensor([[6.0], [14.0]])
-    >>> coral_map(source, target  # C_S = 2 + 1, C_T = 32 + 1
+    >>> coral_map(source, target)  # C_S = 2 + 1, C_T = 32 + 1
     tensor([[ 6.6834], [13.3166]])
     """
     source, _, known = check_maps(source, target, fitted_on, fewest=2)

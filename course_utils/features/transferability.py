@@ -232,8 +232,9 @@ def _pair(name: str, table: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     if len(labels) != len(table):
         what = f"{name} has {len(table)} samples and labels {len(labels)}"
         raise ValueError(f"{what}; give one label for each sample")
-    return table.detach().double().cpu(), labels
+    # numbered anew: only classes that occur count, and a large number must not make a large table
+    return table.detach().double().cpu(), labels.unique(return_inverse=True)[1]
 
 
 def _one_hot(labels: Tensor) -> Tensor:
-    return torch.nn.functional.one_hot(labels).double()
+    return torch.nn.functional.one_hot(labels.unique(return_inverse=True)[1]).double()

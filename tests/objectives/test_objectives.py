@@ -102,7 +102,7 @@ class TestNames:
         own = [kind for kind in kinds if kind.__module__.startswith("course_utils.")]
         public = {kind.__name__ for kind in own if not inspect.isabstract(kind)}
         others = {"Distillation", "Hint", "LanguageModelLoss", "LearningWithoutForgetting"}
-        others |= {"MMD", "CORAL", "DomainAdversarial"}
+        others |= {"MMD", "CORAL", "DomainAdversarial", "EWC"}
         assert public == {"CrossEntropy", "SquaredError", "L1", "L2", "L2SP"} | others
         assert public <= set(objectives.__all__)
 
