@@ -80,7 +80,8 @@ open_ended = Exercise(
     hints=[
         "Write a function of the seed: few labels by few_shot, a copy of the source, a rate.",
         "Return {(arm, 1): accuracy on validation} for both rates.",
-        "repeat(function, SEEDS, draws=Draws.labels(pool=100, size=20), bounds=(0, 1)) runs it.",
+        "repeat(function, SEEDS, draws=Draws.labels(pool=pool, size=20), bounds=(0, 1)) runs it; "
+        "pool is the size of the rarest class.",
     ],
     why="Your reading fits its interval.",
 )

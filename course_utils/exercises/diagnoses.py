@@ -61,7 +61,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
     ),
     "a silent loop": (
         "d",
-        "With 7 steps, step % 100 == 99 is never true. And F was never imported, which shows late.",
+        "With 7 steps, step % 100 == 99 is never true.",
         {
             "a": "The loss is a number with a gradient.",
             "b": "print shows what it gets, if it is called.",
@@ -81,7 +81,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
         "c",
         "The optimiser was made before the head was replaced; it moves a head that is gone.",
         {
-            "a": "The rate is that of the course, and the backbone learns with it.",
+            "a": "The cured run has the same rate, and reads most digits.",
             "b": "The new head has requires_grad=True, as any new layer.",
             "d": "The labels are right; the cured run uses the same.",
         },
@@ -119,14 +119,14 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
         {
             "a": "B starts at 0 also in a LoRA that learns.",
             "b": "A rank of 2 is small, but it learns.",
-            "d": "The base is frozen in every LoRA.",
+            "d": "Inputs never need a gradient; the weights that learn do.",
         },
     ),
     "another network's inputs": (
         "b",
         "The weights know values from 0 to 1. These go to 255.",
         {
-            "a": "The digits are the ones that it was trained on.",
+            "a": "They are held-out digits of MNIST, the kind that it has learned.",
             "c": "28 by 28 pixels, as in training.",
             "d": "The classes have the same order.",
         },
@@ -171,7 +171,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
         "b",
         "The folders are sorted by name: eight comes first. The model's 0 is the digit zero.",
         {
-            "a": "An untrained model would be right in one of ten answers.",
+            "a": "On images that are not in folders it reads nine of ten.",
             "c": "The images are the same as before.",
             "d": "The mode is right; the cured run uses the same.",
         },

@@ -39,7 +39,7 @@ easy = Exercise(
     "easy",
     judge=lambda answer: compare_numbers(answer, 12.5, tolerance=0.05, mistakes=_MISTAKES),
     hints=[
-        "Which of the three tokens may the one at place 2 look at? Go on with these only.",
+        "Which of the three tokens may the second one look at? Go on with these only.",
         "Softmax: the exponential of each score, divided by the sum of all. exp(log 3) is 3.",
         "The shares are 3/4 and 1/4. Take the mean of 10 and 20 with them.",
     ],
