@@ -126,7 +126,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
         "b",
         "The weights know values from 0 to 1. These go to 255.",
         {
-            "a": "They are held-out digits of MNIST, the kind that it has learned.",
+            "a": "They are of the kind that it has learned: your colleague reads them.",
             "c": "28 by 28 pixels, as in training.",
             "d": "The classes have the same order.",
         },

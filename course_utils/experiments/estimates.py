@@ -82,8 +82,8 @@ class Draws:
 
     def __str__(self):
         return {
-            "starts": "starts: random weights and the order of batches",
-            "labels": f"labels, of {self.pool} per class; intervals corrected for shared ones",
+            "starts": "starts (or data) anew; runs share nothing",
+            "labels": f"labels, of {self.pool} per class; intervals widened, since draws share labels",
             "splits": "splits that overlap; intervals corrected for it (Nadeau and Bengio 2003)",
         }[self.what]
 

@@ -206,7 +206,7 @@ class TestResults:
         *parts, last = [part.splitlines() for part in str(wide).split("\n\n")]
         assert [lines[0].split() for lines in parts] == [["1", "4", "8"], ["16", "32", "255"]]
         assert all(len(line) <= 110 for lines in parts for line in lines)
-        assert last == ["2 seeds draw starts: random weights and the order of batches."]
+        assert last == ["2 seeds draw starts (or data) anew; runs share nothing."]
         for part, shown in zip(parts, (sizes[:3], sizes[3:]), strict=True):
             cells = [str(wide.estimate("arm", size)) for size in shown]
             assert part[1].split() == ["arm", *" ".join(cells).split()]
