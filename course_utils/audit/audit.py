@@ -16,7 +16,7 @@ from course_utils.audit import (
     training_checks,
     weight_checks,
 )
-from course_utils.audit.input_checks import check_preprocessing
+from course_utils.audit.input_checks import mean_and_std
 from course_utils.audit.parts import Part
 from course_utils.audit.reading import MOST_FOR_MODEL, MOST_TO_HASH, as_part
 from course_utils.audit.reasons import NotCheckable, TimeOverError, one_line
@@ -118,8 +118,7 @@ def audit_transfer(
     >>> report["trainable parameters"].found
     'None of 10 parameters learns.'
     """
-    _check_arguments(model, optimizer, source, objective)
-    check_preprocessing(preprocessing)
+    _check_arguments(model, optimizer, source, objective, preprocessing)
     names = [check_choice("checks", name, CHECKS) for name in check_texts("checks", checks)]
     if not names:
         raise ValueError("checks is empty; give one or more names of CHECKS")
@@ -137,7 +136,7 @@ def audit_transfer(
         )
 
 
-def _check_arguments(model, optimizer, source, objective) -> None:
+def _check_arguments(model, optimizer, source, objective, preprocessing) -> None:
     """Refuse what is something else."""
     check_module("model", model)
     if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
@@ -149,6 +148,8 @@ def _check_arguments(model, optimizer, source, objective) -> None:
         raise TypeError(f"objective is {described(objective)}; give a function of outputs, labels")
     if isinstance(objective, type):
         raise TypeError(f"objective is {described(objective)}; call it: {objective.__name__}()")
+    if preprocessing is not None:
+        mean_and_std(preprocessing)
 
 
 def _read(given: dict, names: list[str], start: float, seconds: float) -> dict[str, Part]:
@@ -159,7 +160,7 @@ def _read(given: dict, names: list[str], start: float, seconds: float) -> dict[s
     for place, (name, data) in enumerate(given.items(), 1):
         end = start + seconds * place / len(given)
         parts[name] = as_part(name, data, most=most, end=end, hashed=hashed)
-    return parts
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 def _run(name: str, check: Callable[[Subject], Finding], subject: Subject) -> Finding:

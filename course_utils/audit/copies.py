@@ -17,6 +17,15 @@ def independent_copies(
 ) -> tuple[nn.Module, torch.optim.Optimizer | None, Any]:
     """Return copies that belong together; the gradients of the model are copied, too.
 
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Any network.
+    optimizer : torch.optim.Optimizer or None
+        Of the copy it holds the weights of the copy.
+    objective : callable, Objective or None
+        May have weights and statistics of its own.
+
     Raises
     ------
     NotCheckable

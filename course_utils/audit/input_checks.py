@@ -64,12 +64,12 @@ def _expected(subject) -> tuple[float, float] | None:
         return 0.0, 1.0  # the network prepares its images itself
     if subject.preprocessing is None:
         return None
-    mean, std = check_preprocessing(subject.preprocessing)
+    mean, std = mean_and_std(subject.preprocessing)
     return float(((0 - mean) / std).min()), float(((1 - mean) / std).max())
 
 
-def check_preprocessing(given: Any) -> tuple[Tensor, Tensor] | None:
-    """Return mean and std of what the weights expect; None if nothing is given.
+def mean_and_std(given: Any) -> tuple[Tensor, Tensor]:
+    """Return mean and std of what the weights expect.
 
     Raises
     ------
@@ -78,11 +78,11 @@ def check_preprocessing(given: Any) -> tuple[Tensor, Tensor] | None:
     ValueError
         If a number is not finite, or a std is not above 0.
     """
-    if given is None:
-        return None
     read = given.get if isinstance(given, dict) else lambda key: getattr(given, key, None)
     pairs = [(read(mean), read(std)) for mean, std in MEAN_AND_STD]
-    pair = next(((mean, std) for mean, std in pairs if mean is not None and std is not None), None)
+    pair = next(
+        (pair for pair in pairs if pair[0] is not None and pair[1] is not None), (None,) * 2
+    )
     try:
         mean, std = (torch.as_tensor(each, dtype=torch.float64) for each in pair)
     except (TypeError, ValueError, RuntimeError):

@@ -37,7 +37,10 @@ def ignored(objective: Any) -> set[int]:
 
 
 def is_shift_blind(objective: Callable, scores: Tensor, labels: Tensor) -> bool:
-    """Return whether a constant added to all scores changes nothing: a softmax comes first."""
+    """Return whether an objective of scores and labels sees no constant added to all scores.
+
+    Then a softmax comes first.
+    """
     return _alike(objective(scores, labels), objective(scores + 3, labels))
 
 
@@ -48,7 +51,7 @@ def scores_classes(subject: Subject) -> bool:
     a constant that is added to all scores, but sees when classes change their numbers.
     """
     labels, outputs = subject.part().first(BATCH).labels, subject.outputs
-    if not has_class_labels(labels) or outputs.ndim != 2 or outputs.shape[1] < 2:
+    if labels is None or not has_class_labels(labels) or outputs.ndim != 2 or outputs.shape[1] < 2:
         return False
     if is_cross_entropy(subject.objective) or isinstance(subject.objective, Objective):
         return True
@@ -65,15 +68,14 @@ def pulls_away(subject: Subject) -> bool:
     """Return whether a step of the optimiser takes the answers away from the labels."""
     part, outputs = subject.part().first(BATCH), subject.outputs.float()
     trial, limit = subject.trial(), AWAY
-    if isinstance(trial.objective, Objective):
+    if isinstance(trial.objective, Objective) or part.labels is None:
         return False
     labels = part.labels.to(outputs.device)
-    if scores_classes(subject):
-        reference = functional.cross_entropy
-    elif labels.is_floating_point() and labels.shape == outputs.shape:
-        reference, limit = functional.mse_loss, 2 * AWAY + 0.1
-    else:
-        return False
+    reference: Callable = functional.cross_entropy
+    if not scores_classes(subject):
+        if not labels.is_floating_point() or labels.shape != outputs.shape:
+            return False
+        reference, limit = functional.mse_loss, 2 * AWAY + 0.1  # labels may be something else
     groups = trial.optimizer.param_groups if trial.optimizer else []
     sign = -1 if any(group.get("maximize") for group in groups) else 1
     leaf = outputs.clone().requires_grad_()
@@ -92,7 +94,11 @@ def mixes_samples(subject: Subject) -> bool:
     """
     outputs, labels = subject.outputs, subject.part().first(BATCH).labels
     shapes = {(len(outputs), 1), (len(outputs),)}
-    if {tuple(outputs.shape), tuple(labels.shape)} != shapes or len(labels.unique()) < 2:
+    if (
+        labels is None
+        or {tuple(outputs.shape), tuple(labels.shape)} != shapes
+        or len(labels.unique()) < 2
+    ):
         return False
     scores, objective = torch.randn(outputs.shape), subject.trial().objective
     try:

@@ -89,15 +89,13 @@ def part_of(name: str, batch: Any) -> Part:
     ValueError
         If there is not one label, or one row, for each sample.
     """
-    labels = None
+    inputs, labels = batch, None
     if hasattr(batch, "keys"):
         inputs = dict(batch.items())
         labels = next((inputs.pop(key) for key in LABELS if key in inputs), None)
-    elif isinstance(batch, Tensor | np.ndarray):
-        inputs = batch
     elif isinstance(batch, tuple | list) and batch:
         inputs, labels = batch[0], batch[1] if len(batch) > 1 else None
-    else:
+    elif not isinstance(batch, Tensor | np.ndarray):
         what = f"{name} has a batch that is {described(batch)}"
         raise TypeError(f"{what}; give (inputs, labels), or a dict with labels")
     inputs = _inputs(name, inputs)

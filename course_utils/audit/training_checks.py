@@ -104,16 +104,23 @@ def overfits(subject: Subject) -> Finding:
                 told = f"{len(losses)} steps take the loss from {losses[0]:.2g} to {value:.2g}."
                 return Finding(name, "ok", told)
         if not losses:
-            raise NoGradientError
+            return Finding(name, "not checked", str(NoGradientError()))
         if not any(losses):
             return Finding(name, "not checked", "The loss is 0 from the start.")
         best = min(best, 1 - (losses[0] - min(losses[-5:])) / abs(losses[0]))
     told = f"After {STEPS} steps the loss is still {best:.0%} of what it was."
     verdict = "wrong" if best > 0.98 else "suspicious" if best > 0.7 else "ok"
-    if verdict != "ok" and part.labels.is_floating_point() and part.labels.abs().max() > FAR_OFF:
+    if verdict != "ok" and _are_far_off(part.labels):
         cure = "Labels are far from 0: divide them by their standard deviation, less their mean."
         return Finding(name, "suspicious", told, cure)
     return Finding(name, verdict, told, "Do labels belong to inputs?" if verdict != "ok" else "")
+
+
+def _are_far_off(labels: Tensor | None) -> bool:
+    """Return whether labels are numbers that a few steps cannot reach."""
+    if labels is None or not labels.is_floating_point():
+        return False
+    return bool(labels.abs().max() > FAR_OFF)
 
 
 def _is_learned(start: float, value: float) -> bool:
