@@ -16,6 +16,7 @@ from course_utils.audit import (
     training_checks,
     weight_checks,
 )
+from course_utils.audit.holders import given_back, held_by
 from course_utils.audit.input_checks import mean_and_std
 from course_utils.audit.parts import Part
 from course_utils.audit.reading import MOST_FOR_MODEL, MOST_TO_HASH, as_part
@@ -78,10 +79,11 @@ def audit_transfer(
     copies. Each check says what it found; one that lacks what it needs says so. If none could be
     made, ``report.ok`` is False.
 
-    An audit cannot protect what it cannot see. A module, a list or a counter that a function or a
-    hook holds from outside (in a closure, or as a global name) is used, not copied: it may get
-    gradients, new statistics or entries. A stream that can be read only once is read. A loader has
-    the generators given back that are attributes of it, its samplers or its data set.
+    An audit cannot protect what it cannot see. What a function or a hook takes from around it, in a
+    closure or as a global name, is used, not copied. Modules that an objective takes so get their
+    gradients and statistics back; a list, a counter, or a module in a hook does not. A stream that
+    can be read only once is read. A loader has the generators given back that are attributes of it,
+    its samplers or its data set.
 
     Parameters
     ----------
@@ -126,7 +128,8 @@ def audit_transfer(
     start = time.monotonic()
     given = {"train": train, "validation": validation, "test": test}
     given = {name: data for name, data in given.items() if data is not None}
-    with torch.inference_mode(False), torch.enable_grad(), same_random_numbers():
+    held = given_back(model, *held_by(objective))
+    with torch.inference_mode(False), torch.enable_grad(), same_random_numbers(), held:
         parts = _read(given, names, start, seconds * TO_READ)
         subject = Subject(
             model, optimizer, source, parts, preprocessing, objective, start + seconds

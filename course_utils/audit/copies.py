@@ -37,8 +37,11 @@ def independent_copies(
         # A pruned or normalised weight hangs on a graph: deepcopy refuses it without this.
         memo = {id(t): t.detach().clone() for t in _tensors(model) if not t.is_leaf}
         copies = copy.deepcopy((model, optimizer, objective), memo)
+        _complete(optimizer, copies[1], memo)
     except Exception as error:
-        raise NotCheckable(f"The model cannot be copied: {one_line(error)}") from error
+        raise NotCheckable(
+            f"Model, optimizer or objective cannot be copied: {one_line(error)}"
+        ) from error
     if _memory(model, optimizer, objective) & _memory(*copies):
         what = "A copy of the model shares weights with it, so nothing is tried;"
         raise NotCheckable(f"{what} look for a __deepcopy__ of its own.")
@@ -48,6 +51,16 @@ def independent_copies(
     for own, other in pairs:
         other.grad = None if own.grad is None else own.grad.clone()
     return copies
+
+
+def _complete(optimizer, other, memo) -> None:
+    """Copy what torch leaves out of a copy of an optimiser, such as the list of LBFGS.
+
+    Functions stay out: a scheduler puts one there that steps the original.
+    """
+    for name, value in vars(optimizer).items() if optimizer else ():
+        if name not in vars(other) and not callable(value):
+            setattr(other, name, copy.deepcopy(value, memo))
 
 
 def _tensors(module: nn.Module) -> Iterator[Tensor]:

@@ -7,6 +7,8 @@ from course_utils.audit.report import Finding
 from course_utils.audit.subject import BATCH, Subject, after_steps
 from course_utils.models.lora import LoRALinear
 
+INNER = nn.MultiheadAttention | nn.RNNBase  # they have a dropout inside that is no layer
+
 
 def frozen_weights(subject: Subject) -> Finding:
     """Check that what is frozen does not move in a step of training."""
@@ -71,6 +73,10 @@ def _active_dropout(subject: Subject) -> list[str]:
                 lambda _, given, found, path=path: (
                     None if torch.equal(given[0], found) else active.append(path)
                 )
+            )
+        elif isinstance(module, INNER) and path in frozen and module.dropout > 0:
+            module.register_forward_hook(
+                lambda module, *_, path=path: active.append(path) if module.training else None
             )
     if frozen:
         trial.scores(subject.part().first(BATCH))

@@ -117,7 +117,7 @@ def _ratio(objective, scores, told_by) -> float:
     impossible = torch.full_like(scores, -1e4)
     wide = torch.cat([scores, impossible], 1)
     wide_by = torch.cat([told_by, impossible], 1) if told_by.is_floating_point() else told_by
-    return float(objective(wide, wide_by) / objective(scores, told_by))
+    return (objective(wide, wide_by) / objective(scores, told_by)).detach().item()
 
 
 def _temperature(name, objective, scores, told_by) -> Finding:

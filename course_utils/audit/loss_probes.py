@@ -10,7 +10,7 @@ from torch.nn import functional
 from course_utils.audit.subject import BATCH, Subject
 from course_utils.objectives.base import Objective
 
-AWAY = -0.5  # cosine of two gradients: the one goes where the other comes from
+CLEAR, DRAWS = 3, 5  # how sure made-up answers are, and how often noise is drawn
 
 
 def is_cross_entropy(objective: Any) -> bool:
@@ -21,6 +21,13 @@ def is_cross_entropy(objective: Any) -> bool:
         or objective is functional.cross_entropy
         or isinstance(objective, nn.CrossEntropyLoss)
     )
+
+
+def is_binary_cross_entropy(objective: Any) -> bool:
+    """Return whether an objective is torch's cross-entropy of yes and no, from logits."""
+    objective = getattr(objective, "func", objective)
+    known = functional.binary_cross_entropy_with_logits
+    return objective is known or isinstance(objective, nn.BCEWithLogitsLoss)
 
 
 def has_class_labels(labels: Tensor | None) -> bool:
@@ -65,26 +72,34 @@ def scores_classes(subject: Subject) -> bool:
 
 
 def pulls_away(subject: Subject) -> bool:
-    """Return whether a step of the optimiser takes the answers away from the labels."""
-    part, outputs = subject.part().first(BATCH), subject.outputs.float()
-    trial, limit = subject.trial(), AWAY
-    if isinstance(trial.objective, Objective) or part.labels is None:
+    """Return whether the optimiser prefers wrong answers: a sign is wrong.
+
+    Looked at are answers that are made up, so that it does not matter what the model has learned.
+    """
+    labels, outputs = subject.part().first(BATCH).labels, subject.outputs
+    trial = subject.trial()
+    if isinstance(trial.objective, Objective) or labels is None:
         return False
-    labels = part.labels.to(outputs.device)
-    reference: Callable = functional.cross_entropy
-    if not scores_classes(subject):
-        if not labels.is_floating_point() or labels.shape != outputs.shape:
-            return False
-        reference, limit = functional.mse_loss, 2 * AWAY + 0.1  # labels may be something else
+    labels = labels.to(outputs.device)
     groups = trial.optimizer.param_groups if trial.optimizer else []
     sign = -1 if any(group.get("maximize") for group in groups) else 1
-    leaf = outputs.clone().requires_grad_()
+    objective = trial.objective or functional.cross_entropy
     try:
-        objectives = trial.objective or functional.cross_entropy, reference
-        pulls = [torch.autograd.grad(each(leaf, labels), leaf)[0] for each in objectives]
-    except Exception:  # it fails, or has no gradient: the check of the loss says that
+        if scores_classes(subject):
+            right = CLEAR * functional.one_hot(labels.long().clamp(min=0), outputs.shape[1]).float()
+            wrong = [-right]
+        elif labels.is_floating_point() and labels.shape == outputs.shape:
+            noise = CLEAR * (1 + labels.std()) * torch.randn(DRAWS, *labels.shape).to(labels)
+            right, wrong = labels, list(labels + noise)
+        else:
+            return False
+        best, *worse = (
+            sign * torch.as_tensor(objective(each, labels)).detach().item()
+            for each in (right, *wrong)
+        )
+    except Exception:  # it cannot be tried: the check of the loss says whether it fails
         return False
-    return bool(sign * functional.cosine_similarity(*(p.flatten() for p in pulls), dim=0) < limit)
+    return max(worse) < best - 0.01 * abs(best)
 
 
 def mixes_samples(subject: Subject) -> bool:
@@ -101,8 +116,11 @@ def mixes_samples(subject: Subject) -> bool:
     ):
         return False
     scores, objective = torch.randn(outputs.shape), subject.trial().objective
+    labels = labels.cpu()
     try:
-        return _alike(objective(scores, labels.cpu()), objective(scores.roll(1, 0), labels.cpu()))
+        value = objective(scores, labels)
+        looks = not _alike(value, objective(scores, labels + 1))  # at labels at all
+        return looks and _alike(value, objective(scores.roll(1, 0), labels))
     except Exception:  # the check of the loss says that it fails
         return False
 

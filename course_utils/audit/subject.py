@@ -3,7 +3,7 @@
 import math
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -197,6 +197,18 @@ def logits_of(model: nn.Module, inputs: Any) -> Tensor:
     return found
 
 
+def _step(optimizer: torch.optim.Optimizer, loss: Callable[[], Tensor]) -> None:
+    """Take one step; LBFGS computes the loss anew."""
+
+    def closure():
+        optimizer.zero_grad()
+        value = loss()
+        value.backward()
+        return value
+
+    optimizer.step(closure) if isinstance(optimizer, torch.optim.LBFGS) else optimizer.step()
+
+
 def after_steps(subject: Subject, steps: int = 1) -> tuple[nn.Module, dict[str, Tensor]]:
     """Train a copy for some steps; return it, and the sizes of its gradients, added up.
 
@@ -223,6 +235,6 @@ def after_steps(subject: Subject, steps: int = 1) -> tuple[nn.Module, dict[str, 
         for path, p in model.named_parameters():
             if p.grad is not None:
                 seen[path] = seen.get(path, 0) + p.grad.abs().sum()
-        optimizer.step()
+        _step(optimizer, lambda: trial.loss(part))
     subject.trained[steps] = model, seen
     return model, seen

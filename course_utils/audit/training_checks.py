@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from course_utils.audit.loss_probes import is_binary_cross_entropy
 from course_utils.audit.parts import LABELS, Part
 from course_utils.audit.reasons import NoGradientError, NotCheckable, one_line
 from course_utils.audit.report import Finding
@@ -30,8 +31,7 @@ def outputs(subject: Subject) -> Finding:
     except NotCheckable as reason:
         if "no scores" not in str(reason):
             raise
-        cure = "Put a head on the encoder, or let the model return its scores as logits."
-        return Finding(name, "wrong", str(reason), cure)
+        return Finding(name, "wrong", str(reason), "Put a head on the encoder.")
     except (MemoryError, torch.OutOfMemoryError):
         return Finding(name, "not checked", "The memory is full. Give smaller inputs.")
     except Exception as error:  # a foreign model may raise anything
@@ -45,6 +45,14 @@ def outputs(subject: Subject) -> Finding:
     if _changes_inputs(subject, part):
         told, cure = "The model changes its inputs in place.", "Let it work on a copy: x.clone()."
         return Finding(name, "suspicious", told, cure)
+    return _of_scores(name, subject, found)
+
+
+def _of_scores(name, subject, found) -> Finding:
+    """Look whether finite scores are logits."""
+    if is_binary_cross_entropy(subject.objective) and (found >= 0).all() and (found <= 1).all():
+        told = "The outputs lie from 0 to 1; this loss takes them for logits."
+        return Finding(name, "suspicious", told, "Take out the sigmoid at the end.")
     if found.ndim != 2:
         return Finding(name, "ok", f"The outputs have the shape {tuple(found.shape)}.")
     if found.shape[1] > 1 and (found >= 0).all() and ((found.sum(1) - 1).abs() < 1e-3).all():

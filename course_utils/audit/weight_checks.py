@@ -3,16 +3,15 @@
 import math
 from collections import Counter
 from collections.abc import Iterator
-from inspect import getclosurevars, isfunction
 from typing import Any
 
 from torch import Tensor, nn
 
+from course_utils.audit.holders import held_by
 from course_utils.audit.reasons import NoGradientError
 from course_utils.audit.report import Finding
 from course_utils.audit.source_checks import distance
 from course_utils.audit.subject import Subject, after_steps
-from course_utils.objectives.base import Objective
 
 NO_RATE = 1e-8  # a learning rate below it moves nothing that counts
 WIPED = 0.3  # share of its length by which one step may move a weight
@@ -76,18 +75,8 @@ def _hidden_modules(model) -> str | None:
 
 def _parameters_of(objective: Any) -> Iterator[nn.Parameter]:
     """Yield parameters of an objective that learns, too, as far as they can be seen."""
-    if isinstance(objective, Objective):
-        held = list(objective.helpers().values())
-    else:  # itself, what a partial holds, what a function closes over, and the owner of a method
-        cells = list(getclosurevars(objective).nonlocals.values()) if isfunction(objective) else []
-        given = (*getattr(objective, "args", ()), *getattr(objective, "keywords", {}).values())
-        own = getattr(objective, "func", None), getattr(objective, "__self__", None)
-        held = [objective, *cells, *given, *own]
-    for each in held:
-        if isinstance(each, nn.Module):
-            yield from each.parameters()
-        elif isinstance(each, nn.Parameter):
-            yield each
+    for held in held_by(objective):
+        yield from held.parameters() if isinstance(held, nn.Module) else [held]
 
 
 def optimizer_parameters(subject: Subject) -> Finding:

@@ -19,6 +19,8 @@ torch.manual_seed(0)
 Y = torch.arange(96) % 3
 X = torch.randn(96, 8) + 4 * functional.one_hot(Y, 8).float()
 PHOTOS = 0.9 * torch.rand(24, 3, 8, 8)
+MARKS = (X[:, :4] > 3).float()
+binary = functional.binary_cross_entropy_with_logits
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 
 
@@ -129,6 +131,20 @@ class TestNothingIsChanged:
         assert objective.head.weight.grad is None
         assert report["optimizer parameters"].verdict == "ok"
 
+    def test_a_module_around_an_objective_is_given_back(self):
+        net, teacher = mlp(), nn.BatchNorm1d(8)
+        net(X).sum().backward()
+        before = [p.grad.clone() for p in net.parameters()], copy.deepcopy(teacher.state_dict())
+
+        def objective(outputs, labels):
+            pull = sum(p.square().sum() for p in net.parameters()) + teacher(X).square().mean()
+            return functional.cross_entropy(outputs, labels) + 1e-3 * pull
+
+        audit_transfer(net, train=(X, Y), objective=objective)
+        torch.testing.assert_close([p.grad for p in net.parameters()], before[0], rtol=0, atol=0)
+        torch.testing.assert_close(teacher.state_dict(), before[1], rtol=0, atol=0)
+        assert teacher.weight.grad is None
+
 
 def mse(outputs, labels):
     return functional.mse_loss(outputs, labels)
@@ -146,6 +162,17 @@ class Hidden(nn.Linear):
 
     def forward(self, inputs):
         return super().forward(self.parts[0](inputs))
+
+
+class Attending(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.MultiheadAttention(8, 2, dropout=0.3, batch_first=True).requires_grad_(False)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, inputs):
+        rows = inputs[:, None].expand(-1, 2, -1)
+        return self.head(self.body(rows, rows, rows)[0][:, 0])
 
 
 def failing(inputs):
@@ -213,6 +240,10 @@ MISSED = {
         "loss",
         lambda: {"model": mlp(1), "train": (X, X[:, :1])},
     ),
+    "a minus too much in a regression": (
+        "loss",
+        lambda: {"model": mlp(4), "train": (X, X[:, :4]), "objective": lambda o, t: -mse(o, t)},
+    ),
     "(N, 1) with (N,)": (
         "loss",
         lambda: {"model": mlp(1), "train": (X, X[:, 0]), "objective": mse},
@@ -223,6 +254,21 @@ MISSED = {
             "model": Layer(lambda o: o[:, 0], 1),
             "train": (X, X[:, :1]),
             "objective": lambda o, t: ((o - t) ** 2).mean(),
+        },
+    ),
+    "a sigmoid too much": (
+        "outputs",
+        lambda: {"model": Layer(torch.sigmoid, 4), "train": (X, MARKS), "objective": binary},
+    ),
+    "dropout inside of frozen attention": (
+        "frozen dropout",
+        lambda: {"model": Attending(), "train": (X, Y)},
+    ),
+    "numbers drawn in evaluation": (
+        "mode and batches",
+        lambda: {
+            "model": Layer(lambda o: o + torch.randn_like(o)).eval(),
+            "test": (X, Y),
         },
     ),
     "a rate of 0": (
@@ -297,6 +343,15 @@ def apart(embeddings, labels):
     return (near - (labels[:, None] == labels).float()).square().mean()
 
 
+def trained(net, objective, labels):
+    stepper = torch.optim.Adam(net.parameters(), 0.05)
+    for _ in range(200):
+        stepper.zero_grad()
+        objective(net(X), labels).backward()
+        stepper.step()
+    return net
+
+
 def pruned():
     net = mlp()
     prune.l1_unstructured(net[0], "weight", 0.5)
@@ -343,6 +398,36 @@ SOUND = {
         "model": mlp(4),
         "train": (X, (X[:, :4] > 0).float()),
         "objective": functional.binary_cross_entropy_with_logits,
+    },
+    "several labels, learned": lambda: {
+        "model": trained(mlp(4), binary, MARKS),
+        "train": (X, MARKS),
+        "objective": binary,
+    },
+    "counts": lambda: {
+        "model": mlp(4),
+        "train": (X, 0.3 * X[:, :4].abs()),
+        "objective": functional.poisson_nll_loss,
+        "checks": ["loss", "loss scale", "outputs"],
+    },
+    "smoothed labels, learned without": lambda: {
+        "model": trained(mlp(), functional.cross_entropy, Y),
+        "train": (X, Y),
+        "objective": partial(functional.cross_entropy, label_smoothing=0.1),
+        "checks": ["loss", "loss scale", "outputs"],
+    },
+    "a loss that grows on purpose": lambda: {
+        "model": (net := mlp()),
+        "optimizer": sgd(net, maximize=True),
+        "train": (X, Y),
+        "objective": lambda o, t: -functional.cross_entropy(o, t),
+        "checks": ["loss"],
+    },
+    "a loss without labels": lambda: {
+        "model": mlp(1),
+        "train": (X, X[:, 0]),
+        "objective": lambda o, t: (o - 1).square().mean(),
+        "checks": ["loss"],
     },
     "regression of four numbers": lambda: {
         "model": mlp(4),
@@ -418,6 +503,11 @@ SOUND = {
         "model": mlp().bfloat16(),
         "train": (X.bfloat16(), Y),
         "checks": ["input range", "labels", "outputs", "loss", "duplicates across parts"],
+    },
+    "LBFGS": lambda: {
+        "model": (net := mlp()),
+        "optimizer": torch.optim.LBFGS(net.parameters(), lr=1e-3),
+        "train": (X, Y),
     },
     "a warm-up from 0": lambda: {
         "model": (net := mlp()),
