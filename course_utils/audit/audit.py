@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from course_utils.audit import (
     data_checks,
@@ -109,7 +110,8 @@ def audit_transfer(
     Raises
     ------
     TypeError, ValueError
-        If the model is no torch module, data come in another form, or a check is unknown.
+        If the model is no torch module or has lazy layers, data come in another form, or a check is
+        unknown.
     RuntimeError
         If a loader raises an error.
 
@@ -142,6 +144,8 @@ def audit_transfer(
 def _check_arguments(model, optimizer, source, objective, preprocessing) -> None:
     """Refuse what is something else."""
     check_module("model", model)
+    if any(map(is_lazy, model.parameters())):
+        raise ValueError("model has layers without a size yet; call it once: model(inputs)")
     if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
         call = ", called: (model.parameters(), lr=...)" if isinstance(optimizer, type) else ""
         raise TypeError(f"optimizer is {described(optimizer)}; give one of torch.optim{call}")

@@ -106,6 +106,8 @@ def loss_scale(subject: Subject) -> Finding:
         ratio = math.nan
     if not ratio >= 0:
         return Finding(name, "not checked", "The objective cannot be tried with more classes.")
+    if ratio < 0.75 and has_class_labels(part.labels):  # such as a margin to the mean class
+        return Finding(name, "not checked", "The objective divides by the number of classes.")
     if ratio < 0.75:
         told = f"With as many impossible classes more, it is {ratio:.2f} times as large."
         return Finding(name, "wrong", told, 'Sum over classes: reduction="batchmean".')

@@ -60,7 +60,8 @@ def as_part(
     is_pair = isinstance(data, tuple | list) and len(data) == 2
     if not is_pair and not isinstance(data, Tensor | np.ndarray) and not hasattr(data, "keys"):
         what, it = f"{name} is {described(data)}", "it in " if isinstance(data, Dataset) else ""
-        raise TypeError(f"{what}; give Samples, a pair (inputs, labels), or {it}a DataLoader")
+        more = " without more" if isinstance(data, tuple | list) and len(data) > 2 else ""
+        raise TypeError(f"{what}; give Samples, a pair (inputs, labels){more}, or {it}a DataLoader")
     return _joined(name, [data], (MOST_TO_HASH, math.inf, hashed), None)
 
 

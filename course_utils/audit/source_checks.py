@@ -73,7 +73,7 @@ def _small_ones(subject, source, far, head) -> Finding | None:
             continue  # the head
         if not distance(tensor, start) <= NEVER_LOADED:
             what = f"{path} is far from the source, though no weight has moved."
-            cure = "Load biases and statistics, too: load_state_dict of all."
+            cure = "Load biases and statistics, too, and keep what is frozen in eval()."
             return Finding("source weights", "suspicious", what, cure)
     return None
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_utils.audit.loss_probes import is_binary_cross_entropy
+from course_utils.audit.loss_probes import is_binary_cross_entropy, is_cross_entropy
 from course_utils.audit.parts import LABELS, Part
 from course_utils.audit.reasons import NoGradientError, NotCheckable, one_line
 from course_utils.audit.report import Finding
@@ -101,6 +101,7 @@ def overfits(subject: Subject) -> Finding:
     if not any(p.requires_grad for p in subject.model.parameters()):
         return Finding(name, "not checked", "Nothing learns.")
     part, best = subject.part().first(FEW), math.inf
+    floor = _floor(subject.objective, part.labels)
     for rate in RATES:
         losses = []
         for value in _steps(subject, part, rate):
@@ -108,20 +109,28 @@ def overfits(subject: Subject) -> Finding:
             if not math.isfinite(value):
                 told = f"After {len(losses) - 1} steps the loss is {value}."
                 return Finding(name, "wrong", told, "Look at inputs, labels and the loss.")
-            if _is_learned(losses[0], value):
+            if _is_learned(losses[0] - floor, value - floor):
                 told = f"{len(losses)} steps take the loss from {losses[0]:.2g} to {value:.2g}."
                 return Finding(name, "ok", told)
         if not losses:
             return Finding(name, "not checked", str(NoGradientError()))
         if not any(losses):
             return Finding(name, "not checked", "The loss is 0 from the start.")
-        best = min(best, 1 - (losses[0] - min(losses[-5:])) / abs(losses[0]))
+        best = min(best, 1 - (losses[0] - min(losses[-5:])) / max(abs(losses[0] - floor), 1e-9))
     told = f"After {STEPS} steps the loss is still {best:.0%} of what it was."
     verdict = "wrong" if best > 0.98 else "suspicious" if best > 0.7 else "ok"
     if verdict != "ok" and _are_far_off(part.labels):
         cure = "Labels are far from 0: divide them by their standard deviation, less their mean."
         return Finding(name, "suspicious", told, cure)
     return Finding(name, verdict, told, "Do labels belong to inputs?" if verdict != "ok" else "")
+
+
+def _floor(objective: Any, labels: Tensor | None) -> float:
+    """Return the least cross-entropy that answers can have: with soft labels it is not 0."""
+    if not is_cross_entropy(objective) or labels is None or not labels.is_floating_point():
+        return 0.0
+    is_share = labels.ndim == 2 and bool((labels >= 0).all())
+    return torch.special.entr(labels.float()).sum(1).mean().item() if is_share else 0.0
 
 
 def _are_far_off(labels: Tensor | None) -> bool:
@@ -149,7 +158,8 @@ def _steps(subject: Subject, part: Part, rate: float) -> Iterator[float]:
     trial = subject.trial_in_training()
     trial = replace(trial, objective=_losses_only(trial.objective))
     learning = [p for p in trial.model.parameters() if p.requires_grad]
-    stepper = torch.optim.Adam(learning, lr=rate)
+    is_half = any(p.dtype == torch.float16 for p in learning)  # where 1e-8 is 0
+    stepper = torch.optim.Adam(learning, lr=rate, eps=1e-4 if is_half else 1e-8)
     for _ in range(STEPS):
         stepper.zero_grad()
         value = trial.loss(part)

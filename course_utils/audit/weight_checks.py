@@ -42,7 +42,8 @@ def trainable_parameters(subject: Subject) -> Finding:
     counts = [(p.numel(), p.requires_grad) for p in model.parameters()]
     total, learning = sum(n for n, _ in counts), sum(n for n, learns in counts if learns)
     if not total:
-        return Finding(name, "wrong", "The model has no weight.", "Give a network with layers.")
+        cure = "Give a network with layers, before it was quantised or frozen by torch.jit."
+        return Finding(name, "wrong", "The model has no weight that could learn.", cure)
     if not learning:
         what = f"None of {total:,} parameters learns."
         return Finding(name, "wrong", what, "Unfreeze a part, such as the head.")
@@ -113,6 +114,8 @@ def gradients(subject: Subject) -> Finding:
     """Check that what learns gets a gradient."""
     name = "gradients"
     cure = "Is that part used? Is it merged or detached?"
+    if not any(p.requires_grad for p in subject.model.parameters()):
+        return Finding(name, "not checked", "Nothing learns.")
     try:
         _, seen = after_steps(subject, FEW_STEPS)
     except NoGradientError:

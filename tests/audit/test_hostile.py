@@ -343,6 +343,10 @@ def apart(embeddings, labels):
     return (near - (labels[:, None] == labels).float()).square().mean()
 
 
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
 def trained(net, objective, labels):
     stepper = torch.optim.Adam(net.parameters(), 0.05)
     for _ in range(200):
@@ -504,6 +508,16 @@ SOUND = {
         "train": (X.bfloat16(), Y),
         "checks": ["input range", "labels", "outputs", "loss", "duplicates across parts"],
     },
+    "a margin": lambda: {
+        "model": mlp(),
+        "train": (X, Y),
+        "objective": functional.multi_margin_loss,
+    },
+    "half precision": lambda: {"model": mlp().half(), "train": (X.half(), Y)},
+    "soft labels": lambda: {
+        "model": mlp(),
+        "train": (X, torch.softmax(torch.randn(96, 3, generator=seeded(0)), 1)),
+    },
     "LBFGS": lambda: {
         "model": (net := mlp()),
         "optimizer": torch.optim.LBFGS(net.parameters(), lr=1e-3),
@@ -586,6 +600,7 @@ REFUSED = {
     "sparse": ((X.to_sparse(), Y), TypeError, "train has a tensor of shape .*; give plain numbers"),
     "batches in a list": ([(X, Y), (X, Y)], TypeError, "train has inputs a tuple .* a DataLoader"),
     "several inputs": (((X, X), Y), TypeError, "train has inputs a tuple .* inputs as a dict"),
+    "weights of samples": ((X, Y, Y), TypeError, "train is a tuple .* without more, or a Data"),
     "a data set": (TensorDataset(X, Y), TypeError, "train is of type .* or it in a DataLoader"),
     "single samples": (
         DataLoader(TensorDataset(X, Y), batch_size=None),
@@ -629,6 +644,11 @@ def test_data_of_another_form_are_refused_in_one_line(name):
 def test_other_arguments_are_refused_in_one_line(arguments, words):
     with pytest.raises((TypeError, ValueError), match=f"^{words}"):
         audit_transfer(mlp(), train=(X, Y), **arguments)
+
+
+def test_lazy_layers_are_refused_in_one_line():
+    with pytest.raises(ValueError, match=r"^model has layers without a size yet; call it once"):
+        audit_transfer(conv(), train=(PHOTOS, Y[:24]))
 
 
 def test_numbers_of_numpy_and_lists_in_a_dict_are_read():
