@@ -126,7 +126,7 @@ def audit_transfer(
     names = [check_choice("checks", name, CHECKS) for name in check_texts("checks", checks)]
     if not names:
         raise ValueError("checks is empty; give one or more names of CHECKS")
-    seconds = check_number("seconds", seconds, above=0, high=LONGEST)
+    seconds = min(check_number("seconds", seconds, above=0), LONGEST)
     start = time.monotonic()
     given = {"train": train, "validation": validation, "test": test}
     given = {name: data for name, data in given.items() if data is not None}

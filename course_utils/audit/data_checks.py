@@ -24,17 +24,20 @@ def labels(subject: Subject) -> Finding:
         return Finding(name, "ok", "Labels are no classes, but numbers.")
     left_out = torch.tensor(sorted(ignored(subject.objective)))
     given = {part: each.cpu().long() for part, each in given.items()}
-    given = {part: each[~torch.isin(each, left_out)] for part, each in given.items()}
-    given = {part: each for part, each in given.items() if len(each)}
+    kept = {part: each[~torch.isin(each, left_out)] for part, each in given.items()}
+    are_all = sum(map(len, kept.values())) == sum(map(len, given.values()))
+    given = {part: each for part, each in kept.items() if len(each)}
     outputs = subject.outputs
     is_binary = outputs.ndim == 2 and outputs.shape[1] == 1 and subject.objective is None
     if not given or not is_binary and not scores_classes(subject):
         return Finding(name, "ok", "Labels are no classes of the model, but numbers.")
-    return _of_classes(name, subject, given, outputs.shape[1])
+    return _of_classes(name, subject, given, (outputs.shape[1], are_all))
 
 
-def _of_classes(name, subject, given, num_classes) -> Finding:
+def _of_classes(name, subject, given, expected) -> Finding:
     """Compare labels with the outputs of the model, and with each other."""
+    num_classes, are_all = expected  # without those that are left out, a class may lack
+    are_all = are_all and all(part.is_whole for part in subject.parts.values())
     for part, each in given.items():
         low, high = int(each.min()), int(each.max())
         if low < 0 or high >= max(num_classes, 2):
@@ -47,7 +50,7 @@ def _of_classes(name, subject, given, num_classes) -> Finding:
             told = f"Class {min(every - found)} does not occur in {part}."
             return Finding(name, "suspicious", told, "Split each class by the same shares.")
     unused = num_classes - 1 - max(every)
-    if unused > 0 and num_classes > 2 and all(p.is_whole for p in subject.parts.values()):
+    if unused > 0 and num_classes > 2 and are_all:
         told = f"The model has {num_classes} outputs, the labels {len(every)} classes."
         return Finding(name, "suspicious", told, "Replace the head by one with as many outputs.")
     counts = next(iter(given.values())).bincount()

@@ -470,7 +470,8 @@ SOUND = {
     },
     "labels that are left out": lambda: {
         "model": mlp(),
-        "train": (X, torch.where(torch.arange(96) > 90, -100, Y)),
+        "train": (X, torch.where(Y == 2, -100, Y)),
+        "seconds": 10**400,
         "checks": ["labels", "loss"],
     },
     "labels that nobody knows": lambda: {
@@ -632,7 +633,7 @@ def test_data_of_another_form_are_refused_in_one_line(name):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"seconds": 10**400}, "seconds is 1000.*; give a number above 0, at most 1e"),
+        ({"seconds": -1}, "seconds is -1; give a number above 0"),
         ({"optimizer": torch.optim.Adam}, "optimizer is the class Adam; .* called"),
         ({"objective": nn.CrossEntropyLoss}, "objective is the class CrossEntropyLoss; call it"),
         ({"preprocessing": "imagenet"}, "preprocessing is a text without numbers mean and std; g"),
