@@ -1,74 +1,16 @@
-"""Checks of data: what the weights expect, what labels say, and who is in which part."""
+"""Checks of data: what labels say, and who is in which part."""
 
 import torch
 from torch import Tensor
 
+from course_utils.audit.loss_probes import has_class_labels, ignored, scores_classes
 from course_utils.audit.report import Finding
-from course_utils.audit.subject import NotCheckable, Subject
+from course_utils.audit.subject import Subject
 
 SURE = 0.7  # share of right answers, and mean probability, of a model that has learned
 FIRST = 128  # samples whose answers are compared
-NEAR = 0.9999  # cosine of two inputs, each less its mean, from which they count as one
-
-
-def input_range(subject: Subject) -> Finding:
-    """Check that images have the values that the weights expect."""
-    name = "input range"
-    images = subject.part().images
-    if images is None:
-        return Finding(name, "not checked", "The inputs are no images or features.")
-    if not images.is_floating_point():
-        what = f"The inputs are {str(images.dtype).removeprefix('torch.')}, not real numbers."
-        return Finding(name, "wrong", what, "Divide by 255: images.float() / 255.")
-    values = images.detach().float()
-    if not values.isfinite().all():
-        return Finding(name, "wrong", "An input is NaN or infinite.", "Remove or repair it.")
-    low, high = values.min().item(), values.max().item()
-    told = f"Inputs go from {low:.3g} to {high:.3g}."
-    if values.ndim == 4 and high > 30 and low >= 0:
-        return Finding(name, "wrong", told, "Images have values from 0 to 1: divide by 255.")
-    expected = _expected(subject)
-    if expected is None or values.ndim != 4:
-        return Finding(name, "ok", told)
-    bottom, top = expected
-    told += f" The weights expect {bottom:.3g} to {top:.3g}."
-    slack = 0.02 * (top - bottom)
-    if low < bottom - slack or high > top + slack:
-        return Finding(name, "wrong", told, "Normalise with the mean and std of these weights.")
-    middle = (bottom + top) / 2
-    if low >= middle - slack or high <= middle + slack:
-        return Finding(name, "suspicious", told, "Half of that range is not used: normalise.")
-    return Finding(name, "ok", told)
-
-
-def _expected(subject) -> tuple[float, float] | None:
-    """Return the smallest and largest value that an image from 0 to 1 can become."""
-    own = getattr(subject.model, "preprocessing", None)
-    own = own or getattr(getattr(subject.model, "backbone", None), "preprocessing", None)
-    if own is not None:
-        return 0.0, 1.0  # the network prepares its images itself
-    given = subject.preprocessing
-    if given is None:
-        return None
-    read = given.get if isinstance(given, dict) else lambda key: getattr(given, key, None)
-    if read("mean") is None or read("std") is None:
-        raise NotCheckable("Give preprocessing with mean and std, such as a dict.")
-    mean, std = (torch.as_tensor(read(key), dtype=torch.float64) for key in ("mean", "std"))
-    return float(((0 - mean) / std).min()), float(((1 - mean) / std).max())
-
-
-def input_shape(subject: Subject) -> Finding:
-    """Check that all parts have inputs of one shape."""
-    name = "input shape"
-    shapes = {
-        n: tuple(p.images.shape[1:]) for n, p in subject.parts.items() if p.images is not None
-    }
-    if not shapes:
-        return Finding(name, "not checked", "The inputs are no images or features.")
-    if len(set(shapes.values())) > 1:
-        told = ", ".join(f"{part} {shape}" for part, shape in shapes.items())
-        return Finding(name, "wrong", f"Shapes differ: {told}.", "Resize all parts alike.")
-    return Finding(name, "ok", f"All inputs have the shape {next(iter(shapes.values()))}.")
+NEAR = 0.9999  # cosine of two images, each less its mean, from which they count as one
+PIXELS = 50  # of two images with fewer numbers, many are nearly equal by chance
 
 
 def labels(subject: Subject) -> Finding:
@@ -78,9 +20,24 @@ def labels(subject: Subject) -> Finding:
     subject.part()
     if not given:
         return Finding(name, "not checked", "Give labels, too: a pair (inputs, labels).")
-    if any(each.is_floating_point() or each.ndim != 1 for each in given.values()):
+    if not all(map(has_class_labels, given.values())):
         return Finding(name, "ok", "Labels are no classes, but numbers.")
-    num_classes = subject.outputs.shape[-1]
+    left_out = torch.tensor(sorted(ignored(subject.objective)))
+    given = {part: each.cpu().long() for part, each in given.items()}
+    kept = {part: each[~torch.isin(each, left_out)] for part, each in given.items()}
+    are_all = sum(map(len, kept.values())) == sum(map(len, given.values()))
+    given = {part: each for part, each in kept.items() if len(each)}
+    outputs = subject.outputs
+    is_binary = outputs.ndim == 2 and outputs.shape[1] == 1 and subject.objective is None
+    if not given or not is_binary and not scores_classes(subject):
+        return Finding(name, "ok", "Labels are no classes of the model, but numbers.")
+    return _of_classes(name, subject, given, (outputs.shape[1], are_all))
+
+
+def _of_classes(name, subject, given, expected) -> Finding:
+    """Compare labels with the outputs of the model, and with each other."""
+    num_classes, are_all = expected  # without those that are left out, a class may lack
+    are_all = are_all and all(part.is_whole for part in subject.parts.values())
     for part, each in given.items():
         low, high = int(each.min()), int(each.max())
         if low < 0 or high >= max(num_classes, 2):
@@ -89,11 +46,11 @@ def labels(subject: Subject) -> Finding:
     present = {part: set(each.unique().tolist()) for part, each in given.items()}
     every = set().union(*present.values())
     for part, found in present.items():
-        if found != every:
+        if found != every and subject.parts[part].is_whole:
             told = f"Class {min(every - found)} does not occur in {part}."
             return Finding(name, "suspicious", told, "Split each class by the same shares.")
     unused = num_classes - 1 - max(every)
-    if unused > 0 and num_classes > 2:
+    if unused > 0 and num_classes > 2 and are_all:
         told = f"The model has {num_classes} outputs, the labels {len(every)} classes."
         return Finding(name, "suspicious", told, "Replace the head by one with as many outputs.")
     counts = next(iter(given.values())).bincount()
@@ -125,15 +82,14 @@ def _with_and_without_renaming(subject) -> tuple[float, float, float]:
     from scipy.optimize import linear_sum_assignment  # slow to import
 
     part = next(subject.parts[n] for n in ("validation", "test", "train") if n in subject.parts)
-    given = part.labels
-    if given is None or given.is_floating_point() or given.ndim != 1 or given.min() < 0:
+    if not has_class_labels(part.labels) or part.labels.min() < 0:
         return 0.0, 0.0, 0.0
     part = part.first(FIRST)
-    given, outputs = part.labels, subject.answers(part).cpu()
+    given, outputs = part.labels.cpu().long(), subject.answers(part).cpu()
     if outputs.ndim != 2 or given.max() >= outputs.shape[1] or len(outputs) < 5 * outputs.shape[1]:
         return 0.0, 0.0, 0.0
     table = torch.zeros(2 * (outputs.shape[1],), dtype=torch.int64)
-    table.index_put_((given.cpu(), outputs.argmax(1)), torch.tensor(1), accumulate=True)
+    table.index_put_((given, outputs.argmax(1)), torch.tensor(1), accumulate=True)
     best = table.numpy()[linear_sum_assignment(-table.numpy())].sum()
     sure = outputs.softmax(1).amax(1).mean()
     return float(table.diagonal().sum()) / len(outputs), float(best) / len(outputs), float(sure)
@@ -148,20 +104,35 @@ def duplicates(subject: Subject) -> Finding:
     pairs = [(a, b) for a in hashes for b in hashes if a < b]
     for one, other in pairs:
         both = len(hashes[one] & hashes[other])
-        if both:
-            told = f"{both} inputs of {other} are also in {one}."
-            return Finding(name, "wrong", told, "Remove copies before you split.")
-    return Finding(name, "ok", "No input occurs in two parts.")
+        if not both:
+            continue
+        told = f"{both} inputs of {other} are also in {one}."
+        if _has_few_values(subject.parts[other]):
+            told += " Inputs repeat inside a part, too: they have few values."
+            return Finding(name, "suspicious", told, "Were the same samples put into two parts?")
+        return Finding(name, "wrong", told, "Remove copies before you split.")
+    if all(part.is_whole for part in subject.parts.values()):
+        return Finding(name, "ok", "No input occurs in two parts.")
+    return Finding(name, "ok", "Of the inputs that were read, none occurs in two parts.")
+
+
+def _has_few_values(part) -> bool:
+    """Return whether inputs are whole numbers, and so few that equal ones are no surprise."""
+    tables = part.inputs.values() if isinstance(part.inputs, dict) else [part.inputs]
+    is_whole = all(bool((t == t.round()).all()) if t.is_floating_point() else True for t in tables)
+    return is_whole and len(set(part.hashes)) < 0.9 * len(part.hashes)
 
 
 def near_duplicates(subject: Subject) -> Finding:
-    """Check that no two inputs in two parts are nearly equal."""
+    """Check that no two images in two parts are nearly equal."""
     name = "near duplicates"
-    tables = {n: _directions(p.images) for n, p in subject.parts.items() if p.images is not None}
-    if len(tables) < 2:
+    images = {n: p.images for n, p in subject.parts.items() if p.images is not None}
+    images = {n: i for n, i in images.items() if i.ndim == 4 and i[0].numel() >= PIXELS}
+    if len(images) < 2:
         return Finding(
             name, "not checked", "Give two or more of train, validation and test, as images."
         )
+    tables = {part: _directions(each) for part, each in images.items()}
     for one, other in ((a, b) for a in tables for b in tables if a < b):
         if tables[one].shape[1] != tables[other].shape[1]:
             return Finding(name, "not checked", "The parts have inputs of other shapes.")

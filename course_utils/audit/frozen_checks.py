@@ -4,8 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.audit.report import Finding
-from course_utils.audit.subject import BATCH, Subject, after_steps, logits_of
+from course_utils.audit.subject import BATCH, Subject, after_steps
 from course_utils.models.lora import LoRALinear
+
+INNER = nn.MultiheadAttention | nn.RNNBase  # they have a dropout inside that is no layer
 
 
 def frozen_weights(subject: Subject) -> Finding:
@@ -30,10 +32,9 @@ def frozen_statistics(subject: Subject) -> Finding:
     parts = _frozen_parts(subject.model)
     if not parts:
         return Finding(name, "ok", "No part is frozen.")
-    model, _ = subject.trial()
-    with torch.no_grad():
-        logits_of(model.train(), subject.part().first(BATCH).inputs)
-    after = dict(model.named_buffers())
+    part, trial = subject.part().first(BATCH), subject.trial_in_training()
+    trial.scores(part)
+    after = dict(trial.model.named_buffers())
     moved = [
         path for path, buffer in subject.model.named_buffers()
         if path.rpartition(".")[0] in parts and not torch.equal(buffer, after[path])
@@ -64,18 +65,21 @@ def _active_dropout(subject: Subject) -> list[str]:
     Its flag alone does not tell: a hook may put it into evaluation mode for each pass.
     """
     kinds = nn.modules.dropout._DropoutNd  # noqa: SLF001  (the base class has no public name)
-    model, _ = subject.trial()
-    frozen, active = _frozen_parts(model, with_children=True), []
-    for path, module in model.train().named_modules():
+    trial = subject.trial_in_training()
+    frozen, active = _frozen_parts(trial.model, with_children=True), []
+    for path, module in trial.model.named_modules():
         if isinstance(module, kinds) and path in frozen:
             module.register_forward_hook(
                 lambda _, given, found, path=path: (
                     None if torch.equal(given[0], found) else active.append(path)
                 )
             )
+        elif isinstance(module, INNER) and path in frozen and module.dropout > 0:
+            module.register_forward_hook(
+                lambda module, *_, path=path: active.append(path) if module.training else None
+            )
     if frozen:
-        with torch.no_grad():
-            logits_of(model, subject.part().first(BATCH).inputs)
+        trial.scores(subject.part().first(BATCH))
     return active
 
 
@@ -102,7 +106,7 @@ def random_layers(subject: Subject) -> Finding:
     name = "random layers"
     kinds = nn.Linear | nn.modules.conv._ConvNd  # noqa: SLF001
     fresh = [
-        path for path, module in subject.model.named_modules()
+        path for path, module in subject.trial().model.named_modules()  # reading may change it
         if isinstance(module, kinds) and _is_frozen_and_new(module.weight)
     ]  # fmt: skip
     if fresh:

@@ -1,21 +1,15 @@
-"""The data of an audit, whatever they come in: samples, tensors, or a DataLoader."""
+"""A part of the data of an audit, and what one batch of a user becomes."""
 
-import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from course_utils.data.samples import Samples
 from course_utils.environment.arguments import described
 
-MOST_FOR_MODEL = 256  # samples that go through the model
-MOST_TO_HASH = 50_000  # samples that are compared with those of other parts
+LABELS = ("labels", "label")  # names under which a dict has its labels
 
 
 @dataclass
@@ -36,14 +30,17 @@ class Part:
         Names of the classes in order, where the data know them.
     indices : torch.Tensor or None
         Of the first samples, where they are `Samples`.
+    is_whole : bool
+        Whether all samples were read.
     """
 
     inputs: Any
     labels: Tensor | None
-    all_labels: Tensor | None
-    hashes: list[str]
+    all_labels: Tensor | None = None
+    hashes: list[str] | tuple[()] = ()
     classes: tuple[str, ...] | None = None
     indices: Tensor | None = None
+    is_whole: bool = True
 
     def __len__(self):
         return len(
@@ -63,141 +60,94 @@ class Part:
         )
         labels = None if self.labels is None else self.labels[places]
         indices = None if self.indices is None else self.indices[places]
-        return Part(inputs, labels, self.all_labels, self.hashes, self.classes, indices)
+        rest = self.all_labels, self.hashes, self.classes, indices, self.is_whole
+        return Part(inputs, labels, *rest)
 
     @property
     def images(self) -> Tensor | None:
         """The inputs, if they are numbers that a network for images or features reads."""
-        is_table = isinstance(self.inputs, Tensor) and self.inputs.ndim >= 2
-        return (
-            self.inputs
-            if is_table and self.inputs.dtype not in (torch.int64, torch.int32)
-            else None
-        )
+        if not isinstance(self.inputs, Tensor) or self.inputs.ndim < 2 or self.inputs.is_complex():
+            return None
+        are_tokens = self.inputs.dtype in (torch.int64, torch.int32) and self.inputs.ndim < 4
+        return None if are_tokens else self.inputs
 
 
-def as_part(name: str, data: Any) -> Part | None:
-    """Return data as a part.
+def part_of(name: str, batch: Any) -> Part:
+    """Return one batch as a part: inputs and labels; other entries of a tuple are left out.
 
     Parameters
     ----------
     name : str
         Name of the argument, for messages.
-    data : Samples, (inputs, labels), torch.Tensor, DataLoader or None
-        What the user has. Of a loader, batches are ``(inputs, labels)``, or a dict with ``labels``.
+    batch : (inputs, labels), torch.Tensor, numpy.ndarray or dict
+        What a loader gives.
 
     Raises
     ------
     TypeError
-        If it is something else.
+        If it is something else, or holds no numbers.
     ValueError
-        If there is no sample.
+        If there is not one label, or one row, for each sample.
     """
-    if data is None:
+    inputs, labels = batch, None
+    if hasattr(batch, "keys"):
+        inputs = dict(batch.items())
+        labels = next((inputs.pop(key) for key in LABELS if key in inputs), None)
+    elif isinstance(batch, tuple | list) and batch:
+        inputs, labels = batch[0], batch[1] if len(batch) > 1 else None
+    elif not isinstance(batch, Tensor | np.ndarray):
+        what = f"{name} has a batch that is {described(batch)}"
+        raise TypeError(f"{what}; give (inputs, labels), or a dict with labels")
+    inputs = _inputs(name, inputs)
+    if labels is not None:
+        table = _table(name, labels)
+        if table is None:
+            what = f"{name} has labels {described(labels)}"
+            raise TypeError(f"{what}; give a tensor of numbers: classes from 0 on")
+        labels = table
+    _check_lengths(name, inputs, labels)
+    return Part(inputs, labels)
+
+
+def _inputs(name, inputs):
+    """Return a tensor, or a dict of those entries that hold numbers."""
+    if hasattr(inputs, "keys"):
+        tables = {key: _table(name, value) for key, value in inputs.items()}
+        tables = {key: table for key, table in tables.items() if table is not None}
+        if not tables:
+            what = f"{name} has a dict without a tensor of inputs"
+            raise TypeError(f'{what}; give them by name, and labels as "labels"')
+        return tables
+    if not isinstance(inputs, Tensor | np.ndarray) or (table := _table(name, inputs)) is None:
+        what = f"{name} has inputs {described(inputs)}; give tensors, texts as their tokens"
+        raise TypeError(f"{what}, several inputs as a dict, several batches as a DataLoader")
+    return table
+
+
+def _table(name, value) -> Tensor | None:
+    """Return numbers as a tensor without a graph, or None if they are none."""
+    if isinstance(value, Tensor):
+        if value.is_nested or value.layout != torch.strided or value.is_meta:
+            what = f"{name} has {described(value)}, nested, sparse or without numbers"
+            raise TypeError(f"{what}; give plain numbers, such as to_dense()")
+        return value.detach()
+    if not isinstance(value, np.ndarray | list | tuple):
         return None
-    if isinstance(data, DataLoader):
-        with _generators_kept(data):
-            return _joined(name, data, _classes(data.dataset))
-    if isinstance(data, Samples):
-        return _of_samples(name, data)
-    is_pair = isinstance(data, tuple | list) and len(data) == 2
-    if not is_pair and not isinstance(data, Tensor | np.ndarray | dict):
-        what = f"{name} is {described(data)}"
-        raise TypeError(f"{what}; give Samples, a pair (inputs, labels), or a DataLoader")
-    return _joined(name, [data], None)
-
-
-@contextmanager
-def _generators_kept(loader: DataLoader) -> Iterator[None]:
-    """Give the generators of a loader their states back: its next batches stay the same."""
-    holders = (loader, loader.sampler, loader.batch_sampler)
-    generators = [getattr(holder, "generator", None) for holder in holders]
-    states = [(each, each.get_state()) for each in generators if each is not None]
     try:
-        yield
-    finally:
-        for generator, state in states:
-            generator.set_state(state)
+        array = np.asarray(value)
+        return torch.as_tensor(array.copy()) if array.dtype.kind in "biufc" else None
+    except (TypeError, ValueError, RuntimeError):  # rows of unequal length, or an unknown kind
+        return None
 
 
-def _joined(name, batches, classes) -> Part:
-    """Read batches until there are enough samples to compare."""
-    kept: list[Part] = []
-    all_labels, hashes = [], []
-    for batch in batches:
-        inputs, labels = _split(name, batch)
-        size = len(next(iter(inputs.values()))) if isinstance(inputs, dict) else len(inputs)
-        if not size:
-            continue
-        if sum(len(part) for part in kept) < MOST_FOR_MODEL:
-            whole = Part(inputs, labels, None, [])
-            kept.append(whole.rows(_some(torch.arange(size), size)))
-        hashes += _hashes(inputs, size)
-        all_labels += [] if labels is None else [labels]
-        if len(hashes) >= MOST_TO_HASH:
-            break
-    if not hashes:
-        raise ValueError(f"{name} has no sample; give at least one")
-    first = kept[0]
-    if isinstance(first.inputs, dict):
-        inputs = {key: torch.cat([part.inputs[key] for part in kept]) for key in first.inputs}
-    else:
-        inputs = torch.cat([part.inputs for part in kept])
-    labels = None if first.labels is None else torch.cat([part.labels for part in kept])
-    every = torch.cat(all_labels) if all_labels else None
-    return Part(inputs, labels, every, hashes, classes).first(MOST_FOR_MODEL)
-
-
-def _of_samples(name: str, samples: Samples) -> Part:
-    """Return samples as a part; their indices tell a teacher's answers apart."""
-    if not isinstance(samples.inputs, Tensor):
-        what = f"{name} has inputs {described(samples.inputs)}"
-        raise TypeError(f"{what}; give tensors, texts as their tokens")
-    part = _joined(name, [(samples.inputs, samples.labels)], None)
-    part.indices = _some(samples.indices, len(samples))
-    return part
-
-
-def _some(rows: Tensor, number: int) -> Tensor:
-    """Return some rows in disorder: data are often sorted by class."""
-    places = torch.randperm(number, generator=torch.Generator().manual_seed(0))
-    return rows[places[:MOST_FOR_MODEL]]
-
-
-def _split(name, batch):
-    """Return inputs and labels of a batch; other entries of a pair are left out."""
-    if isinstance(batch, dict) or hasattr(batch, "keys"):
-        batch = {key: value for key, value in batch.items() if isinstance(value, Tensor)}
-        labels = batch.pop("labels", batch.pop("label", None))
-        return batch, labels
-    if isinstance(batch, Tensor | np.ndarray):
-        return torch.as_tensor(batch), None
-    inputs, labels = batch[0], batch[1] if len(batch) > 1 else None
-    if isinstance(inputs, dict) or hasattr(inputs, "keys"):
-        inputs = {key: value for key, value in inputs.items() if isinstance(value, Tensor)}
-        return inputs, None if labels is None else torch.as_tensor(labels)
-    if not isinstance(inputs, Tensor | np.ndarray):
-        what = f"{name} has inputs {described(inputs)}"
-        raise TypeError(f"{what}; give tensors, texts as their tokens")
-    return torch.as_tensor(inputs), None if labels is None else torch.as_tensor(labels)
-
-
-def _hashes(inputs, size) -> list[str]:
-    """Return a hash of each input; the numbers count, not how they are stored."""
-    tables = inputs.values() if isinstance(inputs, dict) else [inputs]
-    tables = [table.detach().cpu().reshape(size, -1).contiguous().numpy() for table in tables]
-    return [
-        hashlib.blake2b(
-            b"|".join(table[row].tobytes() for table in tables), digest_size=16
-        ).hexdigest()
-        for row in range(size)
-    ]
-
-
-def _classes(dataset) -> tuple[str, ...] | None:
-    while not hasattr(dataset, "classes") and hasattr(dataset, "dataset"):
-        dataset = dataset.dataset  # a Subset of a folder
-    classes = getattr(dataset, "classes", None)
-    if isinstance(classes, list | tuple) and all(isinstance(each, str) for each in classes):
-        return tuple(classes)
-    return None
+def _check_lengths(name, inputs, labels) -> None:
+    """Refuse what has not one row for each sample."""
+    tables = dict(inputs) if isinstance(inputs, dict) else {"inputs": inputs}
+    tables |= {} if labels is None else {"labels": labels}
+    single = next((key for key, table in tables.items() if not table.ndim), None)
+    if single is not None:
+        what = f"{name} has one number as {single}, not a row for each sample"
+        raise ValueError(f"{what}; give batches, such as DataLoader(data, batch_size=32)")
+    if len({len(table) for table in tables.values()}) > 1:
+        told = " and ".join(f"{len(table)} {key}" for key, table in tables.items())
+        raise ValueError(f"{name} has {told}; give one of each for each sample")

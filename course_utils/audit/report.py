@@ -59,8 +59,13 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong; what is suspicious may have a reason."""
-        return all(finding.verdict != "wrong" for finding in self.findings)
+        """Whether a check was made and nothing is wrong; what is suspicious may have a reason."""
+        return self.is_checked and all(finding.verdict != "wrong" for finding in self.findings)
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether at least one check could be made."""
+        return any(finding.verdict != "not checked" for finding in self.findings)
 
     def __getitem__(self, check: str) -> Finding:
         for finding in self.findings:
@@ -73,20 +78,24 @@ class Report:
         return sorted(self.findings, key=lambda finding: VERDICTS.index(finding.verdict))
 
     def raise_if_wrong(self) -> None:
-        """Raise if something is wrong, with what it is.
+        """Raise if something is wrong, with what it is, or if nothing could be checked.
 
         Raises
         ------
         AuditError
             Names each finding that is wrong, with its next step.
         """
+        if not self.is_checked:
+            reasons = dict.fromkeys(finding.found for finding in self.findings)
+            raise AuditError(" ".join(["Nothing could be checked.", *reasons]))
         if not self.ok:
             raise AuditError(" | ".join(str(f) for f in self.findings if f.verdict == "wrong"))
 
     def _summary(self) -> str:
         counts = {v: sum(f.verdict == v for f in self.findings) for v in VERDICTS}
         told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-        return f"{len(self.findings)} check{'s' * (len(self.findings) != 1)}: {told}"
+        told = f"{len(self.findings)} check{'s' * (len(self.findings) != 1)}: {told or 'none'}"
+        return told if self.is_checked else f"{told}. Nothing could be checked."
 
     def __repr__(self):
         return "\n".join([*map(str, self.worst_first()), self._summary()])

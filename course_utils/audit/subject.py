@@ -1,10 +1,11 @@
 """The subject of an audit: a model with all that came with it, of which nothing is changed."""
 
-import copy
+import math
 import random
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,21 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from course_utils.audit.copies import independent_copies
 from course_utils.audit.parts import Part
+from course_utils.audit.reasons import NoGradientError, NotCheckable, TimeOverError
 from course_utils.objectives.base import Batch, Objective
 
 BATCH = 32  # samples of one trial step
-
-
-class NotCheckable(Exception):  # noqa: N818  (it reports a state, not an error)
-    """A check lacks what it needs; the text says what."""
-
-
-class NoGradientError(NotCheckable):
-    """The loss is no scalar with a gradient, so nothing can be trained on trial."""
-
-    def __init__(self):
-        super().__init__("The loss is no number with a gradient; see the check of the loss.")
+SCORES = ("logits", "out")  # names under which models of other libraries give their scores
 
 
 @contextmanager
@@ -59,6 +52,10 @@ class Subject:
         With ``mean`` and ``std``: what the weights expect of images from 0 to 1.
     objective : callable, optional
         ``objective(outputs, labels)``, or an objective of the course. Default: cross-entropy.
+    end : float
+        From this time of `time.monotonic` on nothing is tried any more.
+    trained : dict
+        Copies after some steps, which checks share.
     """
 
     model: nn.Module
@@ -67,7 +64,8 @@ class Subject:
     parts: dict[str, Part] = field(default_factory=dict)
     preprocessing: Any = None
     objective: Any = None
-    trained: dict = field(default_factory=dict)  # copies after some steps, shared by checks
+    end: float = math.inf
+    trained: dict = field(default_factory=dict)
 
     def part(self, *names: str) -> Part:
         """Return the first part of these that is given.
@@ -82,37 +80,58 @@ class Subject:
                 return self.parts[name]
         raise NotCheckable(f"Give {' or '.join(names or ('train',))}.")
 
-    def trial(self) -> tuple[nn.Module, torch.optim.Optimizer | None]:
-        """Return copies of model and optimiser that belong together; gradients are copied too.
+    def check_time(self) -> None:
+        """Stop a check when the time is over.
+
+        Raises
+        ------
+        TimeOverError
+            If it is.
+        """
+        if time.monotonic() > self.end:
+            raise TimeOverError
+
+    def trial(self) -> "Subject":
+        """Return the same with copies of model, optimiser and objective that belong together.
 
         Raises
         ------
         NotCheckable
-            If the model cannot be copied.
+            If they cannot be copied.
         """
-        try:
-            model, optimizer = copy.deepcopy((self.model, self.optimizer))
-        except Exception as error:
-            what = f"The model cannot be copied: {one_line(error)}"
-            raise NotCheckable(what) from error
-        for own, other in zip(self.model.parameters(), model.parameters(), strict=True):
-            other.grad = None if own.grad is None else own.grad.clone()
-        return model, optimizer
+        self.check_time()
+        copies = independent_copies(self.model, self.optimizer, self.objective)
+        model, optimizer, objective = copies
+        return replace(self, model=model, optimizer=optimizer, objective=objective, trained={})
+
+    def trial_in_training(self) -> "Subject":
+        """Return a trial in training mode; what is in eval() in a model that trains stays so."""
+        trial = self.trial()
+        if not trial.model.training:
+            trial.model.train()
+        return trial
+
+    def scores(self, part: Part) -> Tensor:
+        """Return what the model answers in the mode it has, without a graph.
+
+        Gradients are not switched off before: some models need them inside.
+        """
+        self.check_time()
+        return logits_of(self.model, part.inputs).detach()
 
     def answers(self, part: Part) -> Tensor:
         """Return what the model answers in evaluation mode: (N, K)."""
-        model, _ = self.trial()
-        model.eval()
-        with torch.no_grad():  # little by little: activations of all would fill the memory
-            places = torch.arange(len(part)).split(BATCH)
-            return torch.cat([logits_of(model, part.rows(some).inputs) for some in places])
+        trial = self.trial()
+        trial.model.eval()  # and little by little: activations of all would fill the memory
+        places = torch.arange(len(part)).split(BATCH)
+        return torch.cat([trial.scores(part.rows(some)) for some in places])
 
     @cached_property
     def outputs(self) -> Tensor:
         """What the model answers for the first samples: (N, K)."""
         return self.answers(self.part().first(BATCH))
 
-    def loss(self, model: nn.Module, part: Part) -> Any:
+    def loss(self, part: Part) -> Any:
         """Return what the objective says, with its gradient; nothing is checked.
 
         Raises
@@ -120,23 +139,29 @@ class Subject:
         NotCheckable
             If there are no labels.
         """
+        self.check_time()
         if part.labels is None:
             raise NotCheckable("Give labels, too: a pair (inputs, labels).")
-        place = device_of(model)
         if isinstance(self.objective, Objective):
-            return _total(self.objective, model, part, place)
-        outputs = logits_of(model, part.inputs)
+            return _total(self.objective, self.model, part)
+        outputs = logits_of(self.model, part.inputs)
         objective = self.objective or nn.functional.cross_entropy
         return objective(outputs, part.labels.to(outputs.device))
 
 
-def _total(objective, model, part, place):
-    inputs, labels = part.inputs.to(place), part.labels.to(place)
+def _total(objective, model, part):
+    place = device_of(model)
+    inputs, labels = _fresh(part.inputs, place), _fresh(part.labels, place)
     features = model.backbone(inputs) if hasattr(model, "backbone") else None
     outputs = model(inputs) if features is None else model.head(features)
     indices = None if part.indices is None else part.indices.to(place)
     batch = Batch(model, inputs, labels, outputs, indices=indices, features=features)
     return objective.total(objective.values(batch))
+
+
+def _fresh(value: Tensor, place: torch.device) -> Tensor:
+    """Return a copy on a device: a model may change its inputs, and the next trial needs them."""
+    return value.detach().to(place, copy=True)
 
 
 def device_of(model: nn.Module) -> torch.device:
@@ -148,6 +173,8 @@ def device_of(model: nn.Module) -> torch.device:
 def logits_of(model: nn.Module, inputs: Any) -> Tensor:
     """Return the scores (N, K) that a model answers, however it wraps them.
 
+    Of several tensors it is the first with a gradient: a frozen part often gives its features, too.
+
     Raises
     ------
     NotCheckable
@@ -155,22 +182,31 @@ def logits_of(model: nn.Module, inputs: Any) -> Tensor:
     """
     place = device_of(model)
     if isinstance(inputs, dict):
-        found = model(**{name: value.to(place) for name, value in inputs.items()})
+        found = model(**{name: _fresh(value, place) for name, value in inputs.items()})
     else:
-        found = model(inputs.to(place))
-    if isinstance(found, dict) or hasattr(found, "logits"):
-        found = getattr(found, "logits", None) if hasattr(found, "logits") else found.get("logits")
-    elif isinstance(found, tuple) and found:
-        found = found[0]
+        found = model(_fresh(inputs, place))
+    if hasattr(found, "logits"):
+        found = found.logits
+    elif isinstance(found, dict):
+        found = next((found[name] for name in SCORES if name in found), None)
+    elif isinstance(found, tuple | list):
+        tensors = [each for each in found if isinstance(each, Tensor)]
+        found = next((t for t in tensors if t.requires_grad), next(iter(tensors), None))
     if not isinstance(found, Tensor):
         raise NotCheckable("The model gives no scores: no tensor, and nothing named logits.")
     return found
 
 
-def one_line(error: Exception) -> str:
-    """Return an exception as a sentence on one line of about 150 characters."""
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"{text.rstrip('.')}." if len(text) <= 150 else text[:147] + "..."
+def _step(optimizer: torch.optim.Optimizer, loss: Callable[[], Tensor]) -> None:
+    """Take one step; LBFGS computes the loss anew."""
+
+    def closure():
+        optimizer.zero_grad()
+        value = loss()
+        value.backward()
+        return value
+
+    optimizer.step(closure) if isinstance(optimizer, torch.optim.LBFGS) else optimizer.step()
 
 
 def after_steps(subject: Subject, steps: int = 1) -> tuple[nn.Module, dict[str, Tensor]]:
@@ -183,22 +219,22 @@ def after_steps(subject: Subject, steps: int = 1) -> tuple[nn.Module, dict[str, 
     """
     if steps in subject.trained:
         return subject.trained[steps]
-    model, optimizer = subject.trial()
+    part, seen = subject.part().first(BATCH), {}
+    trial = subject.trial_in_training()
+    model, optimizer = trial.model, trial.optimizer
     if optimizer is None:
         learning = [p for p in model.parameters() if p.requires_grad]
         optimizer = torch.optim.SGD(learning or [torch.zeros(1)], lr=1e-3)
-    part, seen = subject.part().first(BATCH), {}
-    model.train()
     for step in range(steps):
         if step:
             optimizer.zero_grad()  # not before the first: what lies there will be used, too
-        loss = subject.loss(model, part)
+        loss = trial.loss(part)
         if not isinstance(loss, Tensor) or loss.ndim or not loss.requires_grad:
             raise NoGradientError
         loss.backward()
         for path, p in model.named_parameters():
             if p.grad is not None:
                 seen[path] = seen.get(path, 0) + p.grad.abs().sum()
-        optimizer.step()
+        _step(optimizer, lambda: trial.loss(part))
     subject.trained[steps] = model, seen
     return model, seen

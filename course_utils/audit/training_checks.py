@@ -8,137 +8,91 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_utils.audit.parts import Part
+from course_utils.audit.loss_probes import is_binary_cross_entropy, is_cross_entropy
+from course_utils.audit.parts import LABELS, Part
+from course_utils.audit.reasons import NoGradientError, NotCheckable, one_line
 from course_utils.audit.report import Finding
-from course_utils.audit.subject import (
-    BATCH,
-    NoGradientError,
-    NotCheckable,
-    Subject,
-    logits_of,
-    one_line,
-)
+from course_utils.audit.subject import BATCH, Subject
 from course_utils.objectives.base import Objective
 from course_utils.objectives.regularizers import L2SP
 
 FEW, STEPS, RATES = 8, 50, (1e-3, 1e-2)
 HALF = 0.5  # of the loss at the start: then it learns
-FAR_ABOVE = 20.0  # times the loss of a guess
+SMALL = 0.05  # a loss that leaves nothing to learn
+FAR_OFF = 10  # numbers as labels so far from 0 are out of reach of a few steps
 
 
 def outputs(subject: Subject) -> Finding:
     """Check that the model gives one row of finite scores for each input."""
     name = "outputs"
+    part = subject.part().first(BATCH)
     try:
         found = subject.outputs
     except NotCheckable as reason:
         if "no scores" not in str(reason):
-            return Finding(name, "not checked", str(reason))
+            raise
         return Finding(name, "wrong", str(reason), "Put a head on the encoder.")
-    except (TypeError, ValueError, RuntimeError, IndexError) as error:
+    except (MemoryError, torch.OutOfMemoryError):
+        return Finding(name, "not checked", "The memory is full. Give smaller inputs.")
+    except Exception as error:  # a foreign model may raise anything
         told = f"The model fails on these inputs. {one_line(error)}"
-        return Finding(name, "wrong", told, "Compare shapes and types with what it expects.")
+        return Finding(name, "wrong", told, _what_to_compare(part))
     if not found.is_floating_point() or not found.isfinite().all():
         return Finding(name, "wrong", "An output is not a finite number.", "Look at the inputs.")
-    if found.ndim != 2 or len(found) != len(subject.part().first(BATCH)):
+    if not _has_a_sensible_shape(subject, found, part):
         told = f"The outputs have the shape {tuple(found.shape)}."
         return Finding(name, "suspicious", told, "A classifier gives (samples, classes).")
-    sums = found.sum(1)
-    if found.shape[1] > 1 and (found >= 0).all() and ((sums - 1).abs() < 1e-3).all():
+    if _changes_inputs(subject, part):
+        told, cure = "The model changes its inputs in place.", "Let it work on a copy: x.clone()."
+        return Finding(name, "suspicious", told, cure)
+    return _of_scores(name, subject, found)
+
+
+def _of_scores(name, subject, found) -> Finding:
+    """Look whether finite scores are logits."""
+    if is_binary_cross_entropy(subject.objective) and (found >= 0).all() and (found <= 1).all():
+        told = "The outputs lie from 0 to 1; this loss takes them for logits."
+        return Finding(name, "suspicious", told, "Take out the sigmoid at the end.")
+    if found.ndim != 2:
+        return Finding(name, "ok", f"The outputs have the shape {tuple(found.shape)}.")
+    if found.shape[1] > 1 and (found >= 0).all() and ((found.sum(1) - 1).abs() < 1e-3).all():
         told = "The outputs are probabilities; cross-entropy would take them for logits."
         return Finding(name, "suspicious", told, "Take out the softmax at the end.")
     return Finding(name, "ok", f"{found.shape[1]} finite scores for each input.")
 
 
-def loss(subject: Subject) -> Finding:
-    """Check that the loss is one finite number with a gradient, not far above a guess."""
-    name = "loss"
-    part = subject.part().first(BATCH)
-    model, _ = subject.trial()
-    try:
-        value = subject.loss(model.eval(), part)
-    except NotCheckable as reason:
-        return Finding(name, "not checked", str(reason))
-    except Exception as error:  # whatever the user's objective raises is a finding
-        return Finding(name, "wrong", f"It fails. {one_line(error)}", "Run it on one batch alone.")
-    if not isinstance(value, Tensor):
-        return Finding(name, "wrong", "It is no tensor: no gradient.", "Leave out item().")
-    if value.numel() != 1 or value.ndim:
-        told = f"It has the shape {tuple(value.shape)}, not one number."
-        return Finding(name, "wrong", told, "Take the mean over the samples.")
-    if not value.isfinite():
-        return Finding(name, "wrong", f"It is {value.item():g}.", "Look at inputs and logits.")
-    if not value.requires_grad and any(p.requires_grad for p in model.parameters()):
-        return Finding(name, "wrong", "It has no gradient.", "Leave out detach() and no_grad().")
-    guessing = _guessing(subject, part)
-    told = f"It is {value.item():.3g}" + (f"; guessing has {guessing:.3g}." if guessing else ".")
-    is_far = (
-        guessing
-        and not isinstance(subject.objective, Objective)
-        and _is_far(value, subject.loss(model.train(), part), FAR_ABOVE * guessing)
-    )
-    if is_far:
-        return Finding(name, "suspicious", told, "Are inputs or logits far too large?")
-    return Finding(name, "ok", told)
+def _what_to_compare(part) -> str:
+    """Say where to look if a model fails on its inputs."""
+    if isinstance(part.inputs, dict):
+        names = ", ".join(map(str, part.inputs))
+        return f"It was called with {names}; labels are read from {' or '.join(LABELS)}."
+    shape = tuple(part.inputs.shape)
+    if len(shape) == 4 and shape[3] in (1, 3) and shape[1] not in (1, 3):
+        return "Put colours before height and width: images.permute(0, 3, 1, 2)."
+    return "Compare shapes and types with what it expects."
 
 
-def _is_far(evaluated, trained, limit) -> bool:
-    """Return whether a loss is far above a guess in both modes: new statistics fit in one only."""
-    return bool(evaluated > limit and trained > limit)
+def _has_a_sensible_shape(subject, found, part) -> bool:
+    """Return whether outputs are scores of classes, or of a form that an own loss may want."""
+    if not found.ndim or len(found) != len(part):
+        return False
+    has_own = subject.objective is not None or part.labels is None or part.labels.ndim > 1
+    return found.ndim == 2 or has_own
 
 
-def _guessing(subject, part) -> float | None:
-    """Return log K, the cross-entropy of a guess, if the labels are classes."""
-    if part.labels is None or part.labels.is_floating_point() or part.labels.ndim != 1:
-        return None
-    return math.log(max(2, subject.outputs.shape[-1]))
+def _changes_inputs(subject, part) -> bool:
+    """Return whether a pass through the model leaves other numbers in its inputs."""
+    seen, trial = [], subject.trial()
+    trial.model.eval()
 
+    def note(_, given, named):
+        tensors = [t for t in (*given, *named.values()) if isinstance(t, Tensor)]
+        seen.extend((tensor, tensor.detach().clone()) for tensor in tensors)
 
-def loss_scale(subject: Subject) -> Finding:
-    """Check that a loss shrinks neither with classes that nobody means nor with temperature."""
-    name = "loss scale"
-    objective = subject.objective
-    if objective is None or isinstance(objective, Objective) or not callable(objective):
-        return Finding(
-            name, "not checked", "Give objective, a function of outputs and labels of your own."
-        )
-    part = subject.part()
-    if part.labels is None:
-        return Finding(name, "not checked", "Give labels, too: a pair (inputs, labels).")
-    scores = torch.randn(FEW, subject.outputs.shape[-1])
-    told_by = scores.flip(1) if part.labels.is_floating_point() else part.labels[:FEW]
-    impossible = torch.full((len(told_by), scores.shape[1]), -1e4)
-    wide = torch.cat([scores[: len(told_by)], impossible], 1)
-    wide_by = torch.cat([told_by, impossible], 1) if told_by.is_floating_point() else told_by
-    plain = objective(scores[: len(told_by)], told_by)
-    ratio = float(objective(wide, wide_by) / plain)
-    if not math.isfinite(ratio):
-        return Finding(name, "not checked", "The objective cannot be tried with more classes.")
-    if ratio < 0.75:
-        told = f"With as many impossible classes more, it is {ratio:.2f} times as large."
-        return Finding(name, "wrong", told, 'Sum over classes: reduction="batchmean".')
-    return _temperature(name, objective, scores[: len(told_by)], told_by)
-
-
-def _temperature(name, objective, scores, told_by) -> Finding:
-    """Look whether the gradient shrinks where a function takes a temperature."""
-    keyword = next(
-        (k for k in ("temperature", "T") if k in getattr(objective, "keywords", {})), None
-    )
-    if keyword is None:
-        return Finding(name, "ok", "It does not shrink with the number of classes.")
-    sizes = []
-    for temperature in (2.0, 20.0):
-        leaf = scores.clone().requires_grad_()
-        settings = objective.keywords | {keyword: temperature}
-        objective.func(leaf, told_by, *objective.args, **settings).backward()
-        sizes.append(leaf.grad.norm().item())
-    if sizes[1] < sizes[0] / 10:
-        told = (
-            f"At temperature 20 its gradient is {sizes[0] / max(sizes[1], 1e-12):.0f} times smaller"
-        )
-        return Finding(name, "wrong", f"{told} than at 2.", "Multiply by the temperature squared.")
-    return Finding(name, "ok", "It shrinks neither with classes nor with the temperature.")
+    hook = trial.model.register_forward_pre_hook(note, with_kwargs=True)
+    trial.scores(part)
+    hook.remove()
+    return any(not torch.equal(now, before) for now, before in seen if not now.is_complex())
 
 
 def overfits(subject: Subject) -> Finding:
@@ -147,19 +101,48 @@ def overfits(subject: Subject) -> Finding:
     if not any(p.requires_grad for p in subject.model.parameters()):
         return Finding(name, "not checked", "Nothing learns.")
     part, best = subject.part().first(FEW), math.inf
+    floor = _floor(subject.objective, part.labels)
     for rate in RATES:
         losses = []
         for value in _steps(subject, part, rate):
             losses.append(value)
-            if value < max(HALF * losses[0], 0.05):
+            if not math.isfinite(value):
+                told = f"After {len(losses) - 1} steps the loss is {value}."
+                return Finding(name, "wrong", told, "Look at inputs, labels and the loss.")
+            if _is_learned(losses[0] - floor, value - floor):
                 told = f"{len(losses)} steps take the loss from {losses[0]:.2g} to {value:.2g}."
                 return Finding(name, "ok", told)
         if not losses:
             return Finding(name, "not checked", str(NoGradientError()))
-        best = min(best, min(losses[-5:]) / losses[0])
+        if not any(losses):
+            return Finding(name, "not checked", "The loss is 0 from the start.")
+        best = min(best, 1 - (losses[0] - min(losses[-5:])) / max(abs(losses[0] - floor), 1e-9))
     told = f"After {STEPS} steps the loss is still {best:.0%} of what it was."
     verdict = "wrong" if best > 0.98 else "suspicious" if best > 0.7 else "ok"
+    if verdict != "ok" and _are_far_off(part.labels):
+        cure = "Labels are far from 0: divide them by their standard deviation, less their mean."
+        return Finding(name, "suspicious", told, cure)
     return Finding(name, verdict, told, "Do labels belong to inputs?" if verdict != "ok" else "")
+
+
+def _floor(objective: Any, labels: Tensor | None) -> float:
+    """Return the least cross-entropy that answers can have: with soft labels it is not 0."""
+    if not is_cross_entropy(objective) or labels is None or not labels.is_floating_point():
+        return 0.0
+    is_share = labels.ndim == 2 and bool((labels >= 0).all())
+    return torch.special.entr(labels.float()).sum(1).mean().item() if is_share else 0.0
+
+
+def _are_far_off(labels: Tensor | None) -> bool:
+    """Return whether labels are numbers that a few steps cannot reach."""
+    if labels is None or not labels.is_floating_point():
+        return False
+    return bool(labels.abs().max() > FAR_OFF)
+
+
+def _is_learned(start: float, value: float) -> bool:
+    """Return whether a loss has fallen far enough; it may be negative."""
+    return 0 < value < SMALL or value < start - HALF * abs(start)
 
 
 def _losses_only(objective: Any) -> Any:
@@ -172,13 +155,14 @@ def _losses_only(objective: Any) -> Any:
 
 def _steps(subject: Subject, part: Part, rate: float) -> Iterator[float]:
     """Train a copy on a few samples; yield the loss before each step."""
-    model, _ = subject.trial()
-    subject = replace(subject, objective=_losses_only(subject.objective), trained={})
-    stepper = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=rate)
-    model.train()
+    trial = subject.trial_in_training()
+    trial = replace(trial, objective=_losses_only(trial.objective))
+    learning = [p for p in trial.model.parameters() if p.requires_grad]
+    is_half = any(p.dtype == torch.float16 for p in learning)  # where 1e-8 is 0
+    stepper = torch.optim.Adam(learning, lr=rate, eps=1e-4 if is_half else 1e-8)
     for _ in range(STEPS):
         stepper.zero_grad()
-        value = subject.loss(model, part)
+        value = trial.loss(part)
         if not isinstance(value, Tensor) or value.ndim or not value.requires_grad:
             return
         value.backward()
@@ -192,29 +176,36 @@ def modes(subject: Subject) -> Finding:
     part = subject.part("test", "validation").first(BATCH)
     if len(part) < 4:
         return Finding(name, "not checked", "Give four or more samples.")
-    model, _ = subject.trial()
-    with torch.no_grad():
-        together = logits_of(model, part.inputs)
-        half = logits_of(model, part.first(len(part) // 2).inputs)
-    scale = together.abs().mean().clamp(min=1e-6)
-    difference = float((together[: len(half)] - half).abs().max() / scale)
+    trial = subject.trial()
+    model = trial.model
+    together = trial.scores(part)
+    half = trial.scores(part.first(len(part) // 2))
     told = f"The mode is {'training' if model.training else 'evaluation'}."
+    difference = _difference(together, half)
     if difference < 0.01:
         return Finding(name, "ok", f"{told} An answer does not depend on the rest of the batch.")
     told += f" An answer changes by {difference:.0%} with the rest of the batch."
     if not model.training:
-        active = any(
-            isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training for m in model.modules()
-        )  # noqa: SLF001
-        cure = (
-            "Call model.eval() again: a part is in training mode."
-            if active
-            else "Look for what mixes samples."
-        )
-        return Finding(name, "wrong", told, cure)
+        return Finding(name, "wrong", told, _what_mixes(trial, part))
     if subject.optimizer is not None or "train" in subject.parts:
         return Finding(name, "ok", f"{told} That is so while you train.")
     return Finding(name, "suspicious", told, "Call model.eval() before you trust an answer.")
+
+
+def _difference(together, others) -> float:
+    """Return by how much answers for the same samples differ, as a share of their size."""
+    scale = together.abs().mean().clamp(min=1e-6)
+    return float((together[: len(others)] - others).abs().max() / scale)
+
+
+def _what_mixes(trial, part) -> str:
+    """Say why an answer changes in evaluation mode."""
+    kind = nn.modules.batchnorm._BatchNorm  # noqa: SLF001
+    if any(isinstance(m, kind) and m.training for m in trial.model.modules()):
+        return "Call model.eval() again: a part is in training mode."
+    if _difference(trial.scores(part), trial.scores(part)) > 0.01:
+        return "Two equal calls differ, too: look for what draws random numbers, such as dropout."
+    return "Look for what mixes samples."
 
 
 def weight_decay(subject: Subject) -> Finding:

@@ -1,13 +1,19 @@
-"""Checks of weights: which learn, which move, and whether they are those of the source."""
+"""Checks of weights: which learn, which are in the optimiser, and how far one step takes them."""
 
+import math
 from collections import Counter
+from collections.abc import Iterator
+from typing import Any
 
 from torch import Tensor, nn
 
+from course_utils.audit.holders import held_by
+from course_utils.audit.reasons import NoGradientError
 from course_utils.audit.report import Finding
-from course_utils.audit.subject import NoGradientError, Subject, after_steps
+from course_utils.audit.source_checks import distance
+from course_utils.audit.subject import Subject, after_steps
 
-NEVER_LOADED = 0.9  # relative distance to the source; two random starts have about 1.4
+NO_RATE = 1e-8  # a learning rate below it moves nothing that counts
 WIPED = 0.3  # share of its length by which one step may move a weight
 FEW_STEPS = 3
 
@@ -25,18 +31,53 @@ def trainable_parameters(subject: Subject) -> Finding:
             what = f"{place} is a module with an attribute requires_grad; its weights still learn."
             return Finding(name, "wrong", what, "Call module.requires_grad_(False).")
     for path, module in model.named_modules():
-        stray = [n for n in ("weight", "bias") if isinstance(vars(module).get(n), Tensor)]
+        stray = [n for n in ("weight", "bias") if _is_stray(module, n)]
         if stray:
             what = f"{path or 'the model'}.{stray[0]} is a tensor that no layer uses or trains."
             return Finding(name, "wrong", what, "Is that a layer without weights, such as ReLU?")
+    hidden = _hidden_modules(model)
+    if hidden:
+        what = f"{hidden} is a list or dict with layers, which the model does not count as its own."
+        return Finding(name, "suspicious", what, "Use nn.ModuleList or nn.ModuleDict.")
     counts = [(p.numel(), p.requires_grad) for p in model.parameters()]
     total, learning = sum(n for n, _ in counts), sum(n for n, learns in counts if learns)
     if not total:
-        return Finding(name, "wrong", "The model has no weight.", "Give a network with layers.")
+        cure = "Give a network with layers, before it was quantised or frozen by torch.jit."
+        return Finding(name, "wrong", "The model has no weight that could learn.", cure)
     if not learning:
         what = f"None of {total:,} parameters learns."
         return Finding(name, "wrong", what, "Unfreeze a part, such as the head.")
     return Finding(name, "ok", f"{learning:,} of {total:,} parameters learn.")
+
+
+def _is_stray(module, name) -> bool:
+    """Return whether a tensor has the name of a weight, and none is made of other weights."""
+    own = [path for path, _ in module.named_parameters(recurse=False)]
+    is_made = any(path.startswith(f"{name}_") for path in own)
+    return isinstance(vars(module).get(name), Tensor) and not is_made  # pruned, or normalised
+
+
+def _hidden_modules(model) -> str | None:
+    """Return where modules that learn are held so that torch does not find them."""
+    known = set(model.modules())
+    for path, module in model.named_modules():
+        for name, value in vars(module).items():
+            held = value.values() if isinstance(value, dict) else value
+            if name.startswith("_") or not isinstance(value, list | tuple | dict):
+                continue
+            for each in held:
+                learns = isinstance(each, nn.Module) and any(
+                    p.requires_grad for p in each.parameters()
+                )
+                if learns and each not in known:
+                    return f"{path}.{name}".removeprefix(".")
+    return None
+
+
+def _parameters_of(objective: Any) -> Iterator[nn.Parameter]:
+    """Yield parameters of an objective that learns, too, as far as they can be seen."""
+    for held in held_by(objective):
+        yield from held.parameters() if isinstance(held, nn.Module) else [held]
 
 
 def optimizer_parameters(subject: Subject) -> Finding:
@@ -47,6 +88,8 @@ def optimizer_parameters(subject: Subject) -> Finding:
     own = {id(p): path for path, p in subject.model.named_parameters()}
     held = [p for group in subject.optimizer.param_groups for p in group["params"]]
     counts = Counter(map(id, held))
+    other = {id(p): "a weight of the objective" for p in _parameters_of(subject.objective)}
+    own = other | own
     foreign = sum(id(p) not in own for p in held)
     if foreign:
         what = f"{foreign} tensors of the optimizer are not in the model: it moves something else."
@@ -71,6 +114,8 @@ def gradients(subject: Subject) -> Finding:
     """Check that what learns gets a gradient."""
     name = "gradients"
     cure = "Is that part used? Is it merged or detached?"
+    if not any(p.requires_grad for p in subject.model.parameters()):
+        return Finding(name, "not checked", "Nothing learns.")
     try:
         _, seen = after_steps(subject, FEW_STEPS)
     except NoGradientError:
@@ -91,53 +136,27 @@ def gradients(subject: Subject) -> Finding:
     return Finding(name, "ok", f"All {len(learning)} tensors that learn get a gradient.")
 
 
-def source_weights(subject: Subject) -> Finding:
-    """Check that a model that should start from a source has its weights, near enough."""
-    name = "source weights"
-    if subject.source is None:
-        return Finding(name, "not checked", "Give source, the pretrained model or its state_dict.")
-    source = (
-        subject.source.state_dict() if isinstance(subject.source, nn.Module) else subject.source
-    )
-    own = {path: p for path, p in subject.model.named_parameters() if p.ndim > 1}
-    shared = {
-        path: p for path, p in own.items() if path in source and source[path].shape == p.shape
-    }
-    if len(shared) < len(own) / 2:
-        what = f"Only {len(shared)} of {len(own)} weights have the name and shape of the source."
-        return Finding(
-            name, "wrong", what, "Use the same architecture, or copy the part that fits."
-        )
-    far = {path: _distance(p, source[path]) for path, p in shared.items()}
-    lost = [path for path, distance in far.items() if distance > NEVER_LOADED]
-    if len(lost) > len(far) / 2:
-        what = f"{len(lost)} of {len(far)} weights are as far from the source as random ones."
-        return Finding(name, "wrong", what, "Load the weights, or lower the learning rate.")
-    equal = sum(distance == 0 for distance in far.values())
-    path = max(far, key=far.__getitem__)
-    told = f"{equal} of {len(far)} weights equal the source; {path} moved most, by {far[path]:.0%}."
-    return Finding(name, "ok", told)
-
-
-def _distance(weight: Tensor, start: Tensor) -> float:
-    start = start.detach().to(weight)
-    return float((weight.detach() - start).norm() / start.norm().clamp(min=1e-12))
-
-
 def learning_rate(subject: Subject) -> Finding:
     """Check that one step does not move weights by a large part of their length."""
     name = "learning rate"
     if subject.optimizer is None:
         return Finding(name, "not checked", "Give the optimizer.")
+    groups = subject.optimizer.param_groups
+    if all(max(g.get("lr", 1), g.get("initial_lr", 0)) < NO_RATE for g in groups):
+        told = f"It is {float(groups[0]['lr']):.2g}: nothing moves." if groups else ""
+        return Finding(name, "suspicious", told, "Set it, such as to 1e-3, or attach a scheduler.")
     model, _ = after_steps(subject)
     after = dict(model.named_parameters())
     steps = sorted(
-        _distance(after[path], p) for path, p in subject.model.named_parameters()
+        distance(after[path], p) for path, p in subject.model.named_parameters()
         if p.requires_grad and p.ndim > 1 and p.norm() > 0
     )  # fmt: skip
     if not steps:
         return Finding(name, "ok", "No matrix or filter learns.")
     middle = steps[len(steps) // 2]
+    if not math.isfinite(middle):
+        told = "After one step the middle weight is NaN or infinite."
+        return Finding(name, "suspicious", told, "Lower the learning rate, or train in float32.")
     told = f"One step moves the middle weight by {middle:.1%} of its length."
     if middle > WIPED:
         return Finding(name, "suspicious", told, "Lower the learning rate, or warm it up.")
