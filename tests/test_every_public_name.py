@@ -24,7 +24,7 @@ from course_utils.data.augmentation import flipped_views
 from course_utils.data.samples import Samples
 from course_utils.data.tasks import Task
 from course_utils.data.texts import Texts
-from course_utils.experiments.estimates import Draws
+from course_utils.experiments.estimates import Draws, estimate
 from course_utils.experiments.results import Results
 from course_utils.models.checkpoints import save_classifier
 from course_utils.models.classifier import Classifier, Preprocessing, small_cnn
@@ -295,6 +295,9 @@ EXAMPLES = {
     "lora_state.model": lora_model,
     "merge_lora.model": lora_model,
     "news_texts.part": lambda: "headline",
+    "mixup.strength": lambda: 0.3,
+    "mixup.num_copies": lambda: 2,
+    "holm.differences": lambda: [estimate([0.1, 0.2, 0.4])],
     "nce.labels": Y.clone,
     "nce.source_labels": Y.clone,
     "paired_difference.first": lambda: [0.1, 0.2, 0.4],

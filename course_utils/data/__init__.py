@@ -1,6 +1,6 @@
 """Tasks, samples and where they come from."""
 
-from course_utils.data.augmentation import eight_views, flipped_views
+from course_utils.data.augmentation import eight_views, flipped_views, mixup
 from course_utils.data.gallery import draw_classes
 from course_utils.data.images import load_digits, load_mnist, load_solar_cells, solar_cell_images
 from course_utils.data.news import load_bbc_news, news_texts, split_article
@@ -20,6 +20,7 @@ __all__ = [
     "load_digits",
     "load_mnist",
     "load_solar_cells",
+    "mixup",
     "news_texts",
     "solar_cell_images",
     "split_article",

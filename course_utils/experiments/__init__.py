@@ -2,6 +2,7 @@
 
 from course_utils.experiments.benchmark import benchmark_results
 from course_utils.experiments.claims import ClaimError, claim
+from course_utils.experiments.corrections import holm
 from course_utils.experiments.estimates import Draws, Estimate, estimate, paired_difference
 from course_utils.experiments.methods import Method, MethodTable
 from course_utils.experiments.results import Results
@@ -18,6 +19,7 @@ __all__ = [
     "benchmark_results",
     "claim",
     "estimate",
+    "holm",
     "paired_difference",
     "repeat",
 ]

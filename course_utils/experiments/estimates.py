@@ -83,7 +83,7 @@ class Draws:
     def __str__(self):
         return {
             "starts": "starts (or data) anew; runs share nothing",
-            "labels": f"labels, of {self.pool} per class; intervals widened, since draws share labels",
+            "labels": f"labels, of {self.pool} per class; intervals widened: draws share labels",
             "splits": "splits that overlap; intervals corrected for it (Nadeau and Bengio 2003)",
         }[self.what]
 

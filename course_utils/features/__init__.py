@@ -18,7 +18,7 @@ from course_utils.features.selection import (
     least_certain,
 )
 from course_utils.features.similarity import label_overlap, linear_cka, proxy_a_distance
-from course_utils.features.transferability import h_score, leep, log_me, nce
+from course_utils.features.transferability import h_score, leep, log_me, nce, nearest_mean
 
 __all__ = [
     "FrozenStages",
@@ -40,6 +40,7 @@ __all__ = [
     "log_me",
     "mmd_squared",
     "nce",
+    "nearest_mean",
     "prototype_head",
     "proxy_a_distance",
     "stage_features",

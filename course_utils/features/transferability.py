@@ -102,6 +102,50 @@ def nce(source_labels: Tensor, labels: Tensor) -> float:
 
 
 @checked(skip=("labels",))
+def nearest_mean(features: Tensor, labels: Tensor) -> float:
+    """Return the share of samples whose own class has the nearest mean, each left out in turn.
+
+    A sample takes no part in the mean that it is compared with, so the share is no praise of
+    itself. The only sample of a class counts as wrong.
+
+    Parameters
+    ----------
+    features : torch.Tensor of shape (N, D)
+        Of labelled target samples.
+    labels : torch.Tensor of shape (N,)
+        Target classes, from 0 on.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the features are no table, or the number of labels differs.
+
+    References
+    ----------
+    Snell et al. 2017, Prototypical networks, arXiv:1703.05175, equation 2: the nearest mean.
+
+    Examples
+    --------
+    >>> nearest_mean(torch.tensor([[0.0], [1.0], [9.0], [8.0]]), torch.tensor([0, 0, 1, 1]))
+    1.0
+    """
+    x, labels = _pair("features", features, labels)
+    members = _one_hot(labels)
+    counts, sums, right = members.sum(0), members.T @ x, 0
+    for sample, own, label in zip(x, members, labels, strict=True):
+        left = counts - own
+        means = (sums - own[:, None] * sample) / left.clamp(min=1)[:, None]
+        distances = (means - sample).norm(dim=1).masked_fill(left == 0, torch.inf)
+        right += int(distances.argmin() == label and left[label] > 0)
+    return right / len(x)
+
+
+@checked(skip=("labels",))
 def h_score(features: Tensor, labels: Tensor, *, shrunk: bool = True) -> float:
     r"""Return how far class means lie apart, measured in the spread of the features.
 

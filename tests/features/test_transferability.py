@@ -8,7 +8,7 @@ from scipy.stats import multivariate_normal
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import mutual_info_score
 
-from course_utils.features import h_score, leep, log_me, nce
+from course_utils.features import h_score, leep, log_me, nce, nearest_mean, prototype_head
 
 
 def normal(*shape, seed=0):
@@ -146,3 +146,25 @@ class TestLogMe:
 def test_one_label_for_each_row_is_needed(score):
     with pytest.raises(ValueError, match="has 4 samples and labels 3; give one label for each"):
         score(torch.full((4, 2), 0.5), [0, 1, 1])
+
+
+class TestNearestMean:
+    def test_agrees_with_refitting_a_head_without_each_sample(self):
+        torch.manual_seed(0)
+        labels = torch.arange(30) % 3
+        features = torch.randn(30, 5) + 1.2 * torch.nn.functional.one_hot(labels, 5)
+        right = 0
+        for place in range(30):
+            others = torch.arange(30) != place
+            head = prototype_head(features[others], labels[others])
+            right += int(head(features[place : place + 1]).argmax() == labels[place])
+        assert 0.4 < nearest_mean(features, labels) < 1
+        assert nearest_mean(features, labels) == pytest.approx(right / 30)
+
+    def test_random_labels_are_no_better_than_luck(self):
+        torch.manual_seed(0)
+        share = nearest_mean(torch.randn(400, 20), torch.randint(0, 2, (400,)))
+        assert 0.4 < share < 0.6
+
+    def test_the_only_sample_of_a_class_counts_as_wrong(self):
+        assert nearest_mean(torch.tensor([[0.0], [0.1], [5.0]]), torch.tensor([0, 0, 1])) == 2 / 3
