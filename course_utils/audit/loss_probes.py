@@ -15,19 +15,18 @@ CLEAR, DRAWS = 3, 5  # how sure made-up answers are, and how often noise is draw
 
 def is_cross_entropy(objective: Any) -> bool:
     """Return whether an objective is torch's cross-entropy, the default."""
-    objective = getattr(objective, "func", objective)  # of a partial
-    return (
-        objective is None
-        or objective is functional.cross_entropy
-        or isinstance(objective, nn.CrossEntropyLoss)
-    )
+    return objective is None or _is(objective, functional.cross_entropy, nn.CrossEntropyLoss)
 
 
 def is_binary_cross_entropy(objective: Any) -> bool:
     """Return whether an objective is torch's cross-entropy of yes and no, from logits."""
+    return _is(objective, functional.binary_cross_entropy_with_logits, nn.BCEWithLogitsLoss)
+
+
+def _is(objective: Any, function: Callable, module: type) -> bool:
+    """Return whether an objective is a function, the module of it, or a partial of the function."""
     objective = getattr(objective, "func", objective)
-    known = functional.binary_cross_entropy_with_logits
-    return objective is known or isinstance(objective, nn.BCEWithLogitsLoss)
+    return objective is function or isinstance(objective, module)
 
 
 def has_class_labels(labels: Tensor | None) -> bool:

@@ -13,7 +13,7 @@ def test_the_loss_is_that_of_the_paper():
     mixed, model = mixup(SAMPLES, 1.0, num_copies=1, seed=3), torch.nn.Linear(4, 3)
     batch = Batch(model, mixed.inputs, mixed.labels, model(mixed.inputs), mixed.weights)
     share, half = mixed.weights[0], len(SAMPLES)
-    one, other = (model(mixed.inputs[:half]), mixed.labels[half:])
+    one, other = model(mixed.inputs[:half]), mixed.labels[half:]
     losses = [torch.nn.functional.cross_entropy(one, y) for y in (SAMPLES.labels, other)]
     by_hand = share * losses[0] + (1 - share) * losses[1]
     assert torch.allclose(CrossEntropy().value(batch), by_hand, atol=1e-6)
@@ -22,7 +22,7 @@ def test_the_loss_is_that_of_the_paper():
 def test_inputs_lie_between_those_of_the_pair():
     mixed = mixup(SAMPLES, 0.5, num_copies=4, seed=0)
     for place in range(len(mixed)):
-        copy, row = divmod(place % 12 + 12 * (place // 12), 12)
+        copy, row = divmod(place, 12)
         share = mixed.weights[copy * 12]
         partner = (mixed.inputs[place] - share * SAMPLES.inputs[row % 6]) / (1 - share)
         assert (partner - SAMPLES.inputs).abs().amax(1).min() < 1e-2
