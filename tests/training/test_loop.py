@@ -10,13 +10,15 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 from toys import Net, is_same, make_samples, one_thread, state  # noqa: F401, a fixture
 
+from course_utils.data.images import load_digits
 from course_utils.data.samples import Samples
+from course_utils.models.classifier import small_cnn
 from course_utils.models.freezing import freeze
 from course_utils.objectives.base import Term
 from course_utils.objectives.losses import CrossEntropy, SquaredError
 from course_utils.objectives.regularizers import L1, L2, L2SP
 from course_utils.training import optimizers
-from course_utils.training.evaluation import sample_loss
+from course_utils.training.evaluation import evaluate, sample_loss
 from course_utils.training.history import TrainingDivergedError
 from course_utils.training.loop import fit, linear_probe
 
@@ -252,6 +254,37 @@ class TestBatches:
         fit(Net(), make_samples(number), CrossEntropy(), num_epochs=2, batch_size=4)
         assert planned == [steps]
         assert max(made) == steps
+
+
+class TestPrecision:
+    def test_mixed_precision_learns_digits_as_well_as_full(self):
+        task = load_digits()
+        found, seen = {}, {}
+        for precision in ("float32", "bfloat16"):
+            seen[precision] = set()
+            with torch.random.fork_rng():
+                torch.manual_seed(0)
+                model = small_cnn()
+            model.head.register_forward_hook(
+                lambda module, given, made, kinds=seen[precision]: kinds.add(
+                    (module.training, made.dtype)
+                )
+            )
+            train = task.train.select(torch.arange(600))
+            options = {"num_epochs": 6, "learning_rate": 0.005, "precision": precision}
+            fit(model, train, CrossEntropy() + 1e-4 * L2(), **options)
+            found[precision] = evaluate(model, task.validation).accuracy
+            assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+        assert (True, torch.bfloat16) in seen["bfloat16"]
+        assert (True, torch.bfloat16) not in seen["float32"]
+        assert found["float32"] > 0.85
+        assert abs(found["bfloat16"] - found["float32"]) < 0.04
+
+    def test_terms_see_full_precision(self):
+        term = Watching()
+        fit(Net(), make_samples(), CrossEntropy() + 0 * term, num_epochs=1, precision="bfloat16")
+        batch = term.seen[-1]
+        assert batch.outputs.dtype == batch.features.dtype == torch.float32
 
 
 class TestHistoryOfFit:

@@ -1,0 +1,202 @@
+"""Networks of other libraries as backbones of the course."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from course_utils.environment.arguments import check_number
+from course_utils.environment.door import checked
+from course_utils.environment.machine import seeded
+from course_utils.models.classifier import Backbone
+from course_utils.models.encoders import PATTERNS, find_folder, load_encoder
+from course_utils.models.gpt2 import is_gpt2, load_gpt2
+from course_utils.models.photos import photo_preprocessing_of
+from course_utils.models.text import TextBackbone
+from course_utils.models.weight_files import check_sum, file_of_hub, file_of_url
+
+
+@checked
+def load_backbone(
+    name: str,
+    weights: str | Path = "pretrained",
+    *,
+    seed: int | None = None,
+    allow_download: bool = False,
+    sha256: str | None = None,
+    pooling: str | None = None,
+) -> Backbone | TextBackbone:
+    """Load a network of another library, without its head.
+
+    Images are prepared as the metadata of the weights ask: size, mean, standard deviation.
+
+    Parameters
+    ----------
+    name : str
+        ``"torchvision/resnet18"``, ``"timm/mobilenetv3_small_100"``,
+        ``"transformers/bert-base-uncased"`` or ``"transformers/FOLDER"``: a classifier of
+        torchvision, any network of timm, or a BERT or GPT-2 on the Hugging Face hub or in a folder.
+    weights : str or pathlib.Path
+        ``"pretrained"`` takes those that the library names, from its own cache folder;
+        ``"random"`` starts anew; else a file of weights for that architecture.
+    seed : int, optional
+        Makes a random start reproducible; not allowed with other weights.
+    allow_download : bool
+        True fetches weights that are not on this machine. Without it no connection is tried.
+    sha256 : str, optional
+        What the SHA-256 of the file is to begin with; for a folder that of
+        ``checksum(folder, PATTERNS)`` in `course_utils.environment.packages` and
+        `course_utils.models.encoders`. The sums that libraries put into names of files are
+        checked in any case.
+    pooling : str, optional
+        For texts, see `TextBackbone` (``'mean'``) and `GPTBackbone` (``'last'``).
+
+    Returns
+    -------
+    Backbone or TextBackbone
+        In evaluation mode.
+
+    Raises
+    ------
+    OSError
+        If weights are not on this machine, or could not be fetched; the message says what to do.
+        Nothing half-written stays.
+    ValueError
+        If the name is unknown, a checksum is wrong, or weights do not fit the network.
+
+    Examples
+    --------
+    >>> load_backbone("torchvision/mobilenet_v3_small", weights="random", seed=0)
+    Backbone('torchvision/mobilenet_v3_small, random weights', 1,517,856 parameters, 1024 features)
+    """
+    library, _, inside = name.partition("/")
+    if library not in LIBRARIES or not inside:
+        raise ValueError(
+            f"name is {name!r}; give the library and the network, such as 'torchvision/resnet18', "
+            "'timm/resnet18' or 'transformers/bert-base-uncased'"
+        )
+    if seed is not None and weights != "random":
+        raise ValueError(f"seed is {seed}, which belongs to weights='random'; leave it out")
+    if library == "transformers":
+        return _text_backbone(name, weights, allow_download, sha256, pooling)
+    if pooling is not None:
+        raise ValueError(f"pooling is {pooling!r}, which is for texts; leave it out for images")
+    if seed is not None:
+        check_number("seed", seed, low=0, whole=True)
+    wanted = _Wanted(name, weights, allow_download, sha256 or "")
+    # without a seed the global numbers move on, or two random starts would be the same
+    with seeded(seed if weights == "random" else 0):
+        body, num_features, facts = LIBRARIES[library](wanted)
+    preprocessing = photo_preprocessing_of(library, facts)
+    kind = weights if weights in ("pretrained", "random") else "own"
+    backbone = Backbone(f"{name}, {kind} weights", body, num_features, preprocessing)
+    return backbone.to(memory_format=torch.channels_last).eval()
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Which network somebody asked for, and with which weights."""
+
+    name: str
+    weights: str | Path
+    allow_download: bool
+    sha256: str
+
+    @property
+    def inside(self) -> str:
+        """The name that the network has in its library."""
+        return self.name.partition("/")[2]
+
+    def file(self, source: Callable[..., Path], place: str, count: int) -> Path | None:
+        """Return the file of weights after a look at its checksum; None for a random start.
+
+        ``source`` finds the library's own at a ``place``; ``count`` numbers of 4 bytes are in it.
+        """
+        if self.weights == "random":
+            return None
+        path = Path(self.weights)
+        if self.weights == "pretrained":
+            path = source(self.name, place, f"{4 * count / 1e6:.0f} MB", self.allow_download)
+        elif not path.is_file():
+            raise FileNotFoundError(
+                f"weights is {str(path)!r}, where no file is; give 'pretrained', 'random' or a file"
+            )
+        check_sum(self.name, path, self.sha256)
+        return path
+
+    def misfit(self, path: Path | None, error: Exception) -> ValueError:
+        """Return what to say of weights that do not fit the network."""
+        reason = (str(error).splitlines() or [""])[0][:100] or type(error).__name__
+        return ValueError(
+            f"name is {self.name!r}, and the weights in {path} do not fit it ({reason}); give a "
+            "file of this architecture with all its weights"
+        )
+
+
+def _of_torchvision(wanted: _Wanted) -> tuple[nn.Module, int, Any]:
+    """Build a classifier of torchvision; cut off its last layer."""
+    from timm.models import load_state_dict
+    from torchvision import models  # takes a second to import
+
+    if wanted.inside not in models.list_models(models):  # its classifiers
+        raise ValueError(
+            f"name is {wanted.name!r}, which torchvision does not know; see "
+            "torchvision.models.list_models(torchvision.models)"
+        )
+    chosen = models.get_model_weights(wanted.inside).DEFAULT
+    path = wanted.file(file_of_url, chosen.url, chosen.meta["num_params"])
+    network = models.get_model(wanted.inside)
+    if path is not None:
+        try:  # reads both formats, and runs no code
+            network.load_state_dict(load_state_dict(str(path), weights_only=True))
+        except Exception as error:  # what comes of other files is of many kinds
+            raise wanted.misfit(path, error) from error
+    layers = {name: part for name, part in network.named_modules() if isinstance(part, nn.Linear)}
+    last = next(reversed(layers))
+    network.set_submodule(last, nn.Identity())
+    return network, layers[last].in_features, chosen.transforms()
+
+
+def _of_timm(wanted: _Wanted) -> tuple[nn.Module, int, Any]:
+    """Build a network of timm; cut off its last layer."""
+    import timm  # takes two seconds to import
+
+    name = wanted.inside
+    if not timm.is_model(name) or (config := timm.models.get_pretrained_cfg(name)) is None:
+        raise ValueError(f"name is {wanted.name!r}, which timm does not know: timm.list_models()")
+    with torch.device("meta"):  # shapes only
+        count = sum(part.numel() for part in timm.create_model(name).parameters())
+    source, place = (
+        (file_of_hub, config.hf_hub_id) if config.hf_hub_id else (file_of_url, config.url)
+    )
+    path = wanted.file(source, place or name, count)
+    # with its own head: for another one the library would let weights be missing
+    overlay = {} if path is None else {"pretrained_cfg_overlay": {"file": str(path)}}
+    try:
+        network = timm.create_model(name, pretrained=path is not None, **overlay)
+    except Exception as error:  # what comes of other files is of many kinds
+        raise wanted.misfit(path, error) from error
+    network.reset_classifier(0)
+    return network, network.head_hidden_size, timm.data.resolve_model_data_config(network)
+
+
+def _text_backbone(name, weights, allow_download, sha256, pooling) -> TextBackbone:
+    """Load a BERT or GPT-2."""
+    if weights != "pretrained":
+        raise ValueError(
+            f"weights is {str(weights)!r}; for texts leave it out, or take text_encoder('random') "
+            "or GPT(...)"
+        )
+    inside = name.partition("/")[2]
+    folder = find_folder(inside, allow_download)
+    check_sum(name, folder, sha256 or "", tuple(PATTERNS))
+    load = load_gpt2 if is_gpt2(folder) else load_encoder
+    backbone = load(folder, **({} if pooling is None else {"pooling": pooling}))
+    backbone.name = inside
+    return backbone
+
+
+LIBRARIES = {"torchvision": _of_torchvision, "timm": _of_timm, "transformers": _text_backbone}
