@@ -53,10 +53,12 @@ def stopped(wrapped):
 
 def searched(wrapped):
     """Let an optimiser go as far as the loss of the whole batch tells, to the one minimum."""
-    objective, options = CrossEntropy() + 0.1 * L2(), {"batch_size": 33, "num_epochs": 2}
+    objective, options = CrossEntropy() + 0.1 * L2(), {"batch_size": 33, "learning_rate": 1.0}
     torch.manual_seed(0)
     model = nn.Linear(4, 2)
-    return train(wrapped, model, make_samples(33), objective, optimizer="lbfgs", **options)
+    return train(
+        wrapped, model, make_samples(33), objective, num_epochs=2, optimizer="lbfgs", **options
+    )
 
 
 def frozen(wrapped):

@@ -6,6 +6,7 @@ torchvision knows where their files come from, and by their MD5 whether they are
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -93,7 +94,7 @@ def load_fashion_mnist(folder: str | Path, *, download: bool = False, split_seed
     )
 
 
-def _load(kind: str, folder: Path, download: bool, split_seed: int, **about: str) -> Task:
+def _load(kind: str, folder: Path, download: bool, split_seed: int, **about: Any) -> Task:
     """Read both parts of a data set of torchvision, and draw validation from the first."""
     if not folder.is_dir():
         raise FileNotFoundError(f"folder is {str(folder)!r}, which is no folder; make it first")
@@ -109,7 +110,9 @@ def _load(kind: str, folder: Path, download: bool, split_seed: int, **about: str
         "validation": (pixels[is_drawn], labels[is_drawn], places[: len(labels)][is_drawn]),
         "test": (test_pixels, test_labels, places[len(labels) :]),
     }
-    samples = {part: Samples(x.float() / 255, y, None, i) for part, (x, y, i) in parts.items()}
+    samples: dict[str, Any] = {
+        part: Samples(x.float() / 255, y, None, i) for part, (x, y, i) in parts.items()
+    }
     return Task(classes=tuple(learned.classes), **samples, **about)
 
 

@@ -81,7 +81,7 @@ def file_of_hub(name: str, repository: str, size: str, allow_download: bool) -> 
 
 
 def missing(name: str, what: str, folder: Path) -> str:
-    """Say in one line that a file is not on this machine, and what to do."""
+    """Say in one line that what a name stands for is not in a folder, and what to do."""
     return (
         f"name is {name!r}, and its weights {what} are not in {folder}; where the internet is "
         "there, give allow_download=True, or copy them there from another machine, or give "

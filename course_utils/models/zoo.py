@@ -73,13 +73,15 @@ def load_backbone(
     Backbone('torchvision/mobilenet_v3_small, random weights', 1,517,856 parameters, 1024 features)
     """
     library, _, inside = name.partition("/")
-    if library not in LIBRARIES or not inside:
+    if library not in (*BUILDERS, "transformers") or not inside:
         raise ValueError(
             f"name is {name!r}; give the library and the network, such as 'torchvision/resnet18', "
             "'timm/resnet18' or 'transformers/bert-base-uncased'"
         )
     if seed is not None and weights != "random":
         raise ValueError(f"seed is {seed}, which belongs to weights='random'; leave it out")
+    if sha256 is not None and weights == "random":
+        raise ValueError("sha256 is given, and weights='random' has no file; leave one of them out")
     if library == "transformers":
         return _text_backbone(name, weights, allow_download, sha256, pooling)
     if pooling is not None:
@@ -89,7 +91,7 @@ def load_backbone(
     wanted = _Wanted(name, weights, allow_download, sha256 or "")
     # without a seed the global numbers move on, or two random starts would be the same
     with seeded(seed if weights == "random" else 0):
-        body, num_features, facts = LIBRARIES[library](wanted)
+        body, num_features, facts = BUILDERS[library](wanted)
     preprocessing = photo_preprocessing_of(library, facts)
     kind = weights if weights in ("pretrained", "random") else "own"
     backbone = Backbone(f"{name}, {kind} weights", body, num_features, preprocessing)
@@ -193,10 +195,10 @@ def _text_backbone(name, weights, allow_download, sha256, pooling) -> TextBackbo
     inside = name.partition("/")[2]
     folder = find_folder(inside, allow_download)
     check_sum(name, folder, sha256 or "", tuple(PATTERNS))
-    load = load_gpt2 if is_gpt2(folder) else load_encoder
+    load: Callable = load_gpt2 if is_gpt2(folder) else load_encoder
     backbone = load(folder, **({} if pooling is None else {"pooling": pooling}))
     backbone.name = inside
     return backbone
 
 
-LIBRARIES = {"torchvision": _of_torchvision, "timm": _of_timm, "transformers": _text_backbone}
+BUILDERS: dict[str, Callable] = {"torchvision": _of_torchvision, "timm": _of_timm}

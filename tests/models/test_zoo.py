@@ -312,7 +312,10 @@ class TestTransformers:
     def test_bert_gives_the_vectors_of_the_library(self, tmp_path):
         from transformers import BertConfig, BertModel, BertTokenizer
 
-        words = {word: number for number, word in enumerate("[PAD] [UNK] [CLS] [SEP] [MASK] rain".split())}
+        words = {
+            word: number
+            for number, word in enumerate("[PAD] [UNK] [CLS] [SEP] [MASK] rain".split())
+        }
         sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
         sizes |= {"intermediate_size": 16, "max_position_embeddings": 20, "vocab_size": len(words)}
         bert = BertModel(BertConfig(**sizes)).eval()
@@ -339,6 +342,7 @@ class TestTransformers:
         ({"name": "torchvision/resnet*"}, "which torchvision does not know"),
         ({"name": "timm/no_such"}, "which timm does not know"),
         ({"name": NAME, "seed": 1}, "seed is 1, which belongs to weights='random'"),
+        ({"name": NAME, "weights": "random", "sha256": "12"}, "'random' has no file; leave one of"),
         ({"name": NAME, "pooling": "cls"}, "pooling is 'cls', which is for texts"),
         ({"name": NAME, "weights": "no such"}, "weights is 'no such', where no file is"),
         ({"name": "transformers/x", "weights": "random"}, "for texts leave it out"),
