@@ -45,7 +45,7 @@ def epochs_for(num_steps: int, num_samples: int, batch_size: int = 32) -> int:
 def shuffled_batches(
     samples: Samples, batch_size: int, agreed: Callable[[Tensor], Tensor] | None = None
 ) -> Iterator[Samples]:
-    """Yield the samples in batches, in random order. Only one batch is copied at a time.
+    """Yield the samples in batches of ``batch_size``, in random order, and copy one at a time.
 
     ``agreed`` gets the order and returns the one to take: that of all processes that train.
     """

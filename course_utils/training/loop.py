@@ -77,8 +77,9 @@ def fit(
         Show a bar that counts the epochs.
     precision : {'float32', 'bfloat16'}
         ``'bfloat16'`` runs the model in mixed precision (`torch.autocast`): half the memory for
-        what layers pass on, and much faster on graphics cards and processors that have it built
-        in. Weights, terms and the validation stay in float32.
+        what layers pass on. It pays on graphics cards that have it built in; on a processor
+        measure first, convolutions may be several times slower. Weights, terms and the validation
+        stay in float32.
 
     Raises
     ------
