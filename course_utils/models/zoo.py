@@ -138,6 +138,10 @@ class _Wanted:
         )
 
 
+# two prepare photos once more inside, one has no linear layer, files of one have other names
+UNLIKE = ("googlenet", "inception_v3", "squeezenet", "densenet")
+
+
 def _of_torchvision(wanted: _Wanted) -> tuple[nn.Module, int, Any]:
     """Build a classifier of torchvision; cut off its last layer."""
     from timm.models import load_state_dict
@@ -147,6 +151,11 @@ def _of_torchvision(wanted: _Wanted) -> tuple[nn.Module, int, Any]:
         raise ValueError(
             f"name is {wanted.name!r}, which torchvision does not know; see "
             "torchvision.models.list_models(torchvision.models)"
+        )
+    if wanted.inside.startswith(UNLIKE):
+        raise ValueError(
+            f"name is {wanted.name!r}, whose input or last layer is of another kind; give one of "
+            "timm, or a newer network"
         )
     chosen = models.get_model_weights(wanted.inside).DEFAULT
     path = wanted.file(file_of_url, chosen.url, chosen.meta["num_params"])

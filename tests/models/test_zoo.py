@@ -340,6 +340,8 @@ class TestTransformers:
         ({"name": "resnet18"}, "name is 'resnet18'; give the library and the network, such as 't"),
         ({"name": "keras/resnet18"}, "give the library and the network"),
         ({"name": "torchvision/resnet*"}, "which torchvision does not know"),
+        ({"name": "torchvision/squeezenet1_0"}, "whose input or last layer is of another kind"),
+        ({"name": "torchvision/inception_v3"}, "whose input or last layer is of another kind"),
         ({"name": "timm/no_such"}, "which timm does not know"),
         ({"name": NAME, "seed": 1}, "seed is 1, which belongs to weights='random'"),
         ({"name": NAME, "weights": "random", "sha256": "12"}, "'random' has no file; leave one of"),
