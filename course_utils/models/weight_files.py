@@ -4,6 +4,8 @@ torchvision and timm name the SHA-256 of a file in its name; the hub names its c
 """
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -121,4 +123,49 @@ def check_sum(name: str, path: Path, start: str, patterns: tuple[str, ...] = ())
         raise ValueError(
             f"name is {name!r}, and the SHA-256 of {path} begins with {found[:16]} and must with "
             f"{start[:16]}: it is damaged or another version; delete it, and fetch it anew"
+        )
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which network somebody asked for, and with which weights."""
+
+    name: str
+    weights: str | Path
+    allow_download: bool
+    sha256: str
+
+    @property
+    def inside(self) -> str:
+        """The name that the network has in its library."""
+        return self.name.partition("/")[2]
+
+    def file(self, source: Callable[..., Path], place: str, count: int) -> Path | None:
+        """Return the file of weights after a look at its checksum; None for a random start.
+
+        ``source`` finds the library's own at a ``place``; ``count`` numbers of 4 bytes are in it.
+
+        Raises
+        ------
+        OSError
+            If the file is not there.
+        """
+        if self.weights == "random":
+            return None
+        path = Path(self.weights)
+        if self.weights == "pretrained":
+            path = source(self.name, place, f"{4 * count / 1e6:.0f} MB", self.allow_download)
+        elif not path.is_file():
+            raise FileNotFoundError(
+                f"weights is {str(path)!r}, where no file is; give 'pretrained', 'random' or a file"
+            )
+        check_sum(self.name, path, self.sha256)
+        return path
+
+    def misfit(self, path: Path | None, error: Exception) -> ValueError:
+        """Return what to say of weights that do not fit the network."""
+        reason = (str(error).splitlines() or [""])[0][:100] or type(error).__name__
+        return ValueError(
+            f"name is {self.name!r}, and the weights in {path} do not fit it ({reason}); give a "
+            "file of this architecture with all its weights"
         )

@@ -1,7 +1,6 @@
 """Networks of other libraries as backbones of the course."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from course_utils.models.encoders import PATTERNS, find_folder, load_encoder
 from course_utils.models.gpt2 import is_gpt2, load_gpt2
 from course_utils.models.photos import photo_preprocessing_of
 from course_utils.models.text import TextBackbone
-from course_utils.models.weight_files import check_sum, file_of_hub, file_of_url
+from course_utils.models.weight_files import Wanted, check_sum, file_of_hub, file_of_url
 
 
 @checked
@@ -88,7 +87,7 @@ def load_backbone(
         raise ValueError(f"pooling is {pooling!r}, which is for texts; leave it out for images")
     if seed is not None:
         check_number("seed", seed, low=0, whole=True)
-    wanted = _Wanted(name, weights, allow_download, sha256 or "")
+    wanted = Wanted(name, weights, allow_download, sha256 or "")
     # without a seed the global numbers move on, or two random starts would be the same
     with seeded(seed if weights == "random" else 0):
         body, num_features, facts = BUILDERS[library](wanted)
@@ -98,51 +97,11 @@ def load_backbone(
     return backbone.to(memory_format=torch.channels_last).eval()
 
 
-@dataclass(frozen=True)
-class _Wanted:
-    """Which network somebody asked for, and with which weights."""
-
-    name: str
-    weights: str | Path
-    allow_download: bool
-    sha256: str
-
-    @property
-    def inside(self) -> str:
-        """The name that the network has in its library."""
-        return self.name.partition("/")[2]
-
-    def file(self, source: Callable[..., Path], place: str, count: int) -> Path | None:
-        """Return the file of weights after a look at its checksum; None for a random start.
-
-        ``source`` finds the library's own at a ``place``; ``count`` numbers of 4 bytes are in it.
-        """
-        if self.weights == "random":
-            return None
-        path = Path(self.weights)
-        if self.weights == "pretrained":
-            path = source(self.name, place, f"{4 * count / 1e6:.0f} MB", self.allow_download)
-        elif not path.is_file():
-            raise FileNotFoundError(
-                f"weights is {str(path)!r}, where no file is; give 'pretrained', 'random' or a file"
-            )
-        check_sum(self.name, path, self.sha256)
-        return path
-
-    def misfit(self, path: Path | None, error: Exception) -> ValueError:
-        """Return what to say of weights that do not fit the network."""
-        reason = (str(error).splitlines() or [""])[0][:100] or type(error).__name__
-        return ValueError(
-            f"name is {self.name!r}, and the weights in {path} do not fit it ({reason}); give a "
-            "file of this architecture with all its weights"
-        )
-
-
 # two prepare photos once more inside, one has no linear layer, files of one have other names
 UNLIKE = ("googlenet", "inception_v3", "squeezenet", "densenet")
 
 
-def _of_torchvision(wanted: _Wanted) -> tuple[nn.Module, int, Any]:
+def _of_torchvision(wanted: Wanted) -> tuple[nn.Module, int, Any]:
     """Build a classifier of torchvision; cut off its last layer."""
     from timm.models import load_state_dict
     from torchvision import models  # takes a second to import
@@ -171,7 +130,7 @@ def _of_torchvision(wanted: _Wanted) -> tuple[nn.Module, int, Any]:
     return network, layers[last].in_features, chosen.transforms()
 
 
-def _of_timm(wanted: _Wanted) -> tuple[nn.Module, int, Any]:
+def _of_timm(wanted: Wanted) -> tuple[nn.Module, int, Any]:
     """Build a network of timm; cut off its last layer."""
     import timm  # takes two seconds to import
 
