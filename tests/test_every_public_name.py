@@ -66,6 +66,7 @@ SLOW = {
     *("load_bbc_news", "load_digits", "load_mnist", "load_solar_cells", "solar_cell_images"),
     *("news_texts", "imagenet_backbone", "imagenet_classifier", "text_encoder", "load_encoder"),
     *("check_environment", "repeat"),
+    *("load_backbone", "load_cifar10", "load_fashion_mnist"),
 }
 
 
@@ -147,6 +148,7 @@ EXAMPLES = {
     "fewest_words": lambda: 2,
     "first": X.clone,
     "fitted_on": lambda: (X.clone(), X.clone()),
+    "folder": lambda: "nowhere",
     "function": lambda: run_once,
     "head": lambda: nn.Linear(64, 2),
     "heads": lambda: 2,
@@ -200,6 +202,7 @@ EXAMPLES = {
     "points": lambda: torch.rand(5, 2),
     "pooling": lambda: "mean",
     "prefix": lambda: "",
+    "precision": lambda: "float32",
     "preprocessing": lambda: Preprocessing(1, 0.5, 0.5),
     "previous": lambda: None,
     "prompt": lambda: "The rain",
@@ -215,6 +218,7 @@ EXAMPLES = {
     "seed": lambda: 0,
     "seeds": lambda: [0, 1],
     "sentence": lambda: "It holds.",
+    "sha256": lambda: None,
     "shares": lambda: [0.25, 0.75],
     "size": lambda: 8,
     "source": X.clone,
@@ -289,6 +293,9 @@ EXAMPLES = {
     "label_efficiency_curve.samples": lambda: "labels",
     "language_loss.model": tiny_gpt,
     "layer_rates.model": text_model,
+    "load_backbone.name": lambda: "torchvision/shufflenet_v2_x0_5",
+    "load_backbone.pooling": lambda: None,
+    "load_backbone.weights": lambda: "random",
     "load_bbc_news.part": lambda: "headline",
     "load_lora.model": lora_model,
     "LearningWithoutForgetting.source_model": Net,
