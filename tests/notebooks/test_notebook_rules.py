@@ -178,6 +178,8 @@ BAD = [
     ("internal_links_are_alive", replaced("[the fails](#When", "[the fails](#When-if"), "When-if"),
     ("internal_links_are_alive", replaced("01_next.ipynb#One", "01_next.ipynb#Two"), "#Two"),
     ("internal_links_are_alive", replaced("01_next.ipynb#One", "02_none.ipynb"), "02_none"),
+    ("identifiers_are_links", inserted(text("A paper, doi:10.1000/1.")), "doi:10.1000/1"),
+    ("identifiers_are_links", inserted(text("| a |\n|---|\n| arXiv:1503.02531 |")), "arXiv:1503"),
     ("figures_are_put_into_words", without("The two bars"), "plot()"),
     ("figures_are_put_into_words", replaced("The two bars", "### The two bars"), "plot()"),
     *[
@@ -342,6 +344,10 @@ class TestHarmlessThings:
             inserted(text("## What does `fit` *do*?\n\n[it](#What-does-fit-do%3F)")),
         ),
         ("exercises_run_untouched", inserted(code("checkpoint()"))),
+        (
+            "identifiers_are_links",
+            inserted(text("[doi:10.1000/1](https://doi.org/10.1000/1), `doi:10.1000/1`")),
+        ),
         ("claims_are_about_intervals", inserted(code("claim('One.', table.mean(), low=1)"))),
         ("claims_are_about_intervals", inserted(code("claim('One.', found, above=other.mean)"))),
         ("claims_are_about_intervals", inserted(code("print(found.mean)\nclaim(x, n, low=1)"))),
