@@ -10,11 +10,15 @@ from types import SimpleNamespace
 
 import pytest
 from filelock import FileLock
+from jupyter_client.manager import run_kernel
+from nbformat.v4 import new_code_cell
+from tiny_notebooks import save
 
 from course_utils.environment import forget_progress, progress
 from course_utils.environment import progress as progress_function
 from course_utils.environment.progress import data_directory, note_exercise, note_guess
 from course_utils.exercises.checks.exercise import Exercise
+from course_utils.project.notebooks import execute
 
 NOTHING = "Nothing yet: no exercise was tried and no guess was made.\n"
 
@@ -99,6 +103,39 @@ class TestWhatIsKept:
         forget_progress()
         assert not list(folder.glob("*.json"))
         assert shown(capsys) == NOTHING
+
+
+class TestARealKernel:
+    def test_knows_whose_cell_it_runs(self, folder, monkeypatch):
+        monkeypatch.setenv("JPY_SESSION_NAME", "notebooks/00_start_here.ipynb")
+        code = "from course_utils.environment.progress import note_exercise\n"
+        with run_kernel() as client:
+            for name, metadata in (
+                ("by JupyterLab", {"cellId": "1", "tags": ["exercise"]}),
+                ("solution", {"cellId": "2", "tags": ["solution"]}),
+                ("by a program", {}),
+            ):
+                content = {"code": f"{code}note_exercise({name!r}, 'right')", "silent": False}
+                message = client.session.msg("execute_request", content, metadata=metadata)
+                client.shell_channel.send(message)
+                while (reply := client.get_shell_msg(timeout=60))["msg_type"] != "execute_reply":
+                    pass  # what the client asked on its own when it began
+                assert reply["content"]["status"] == "ok"
+        kept = json.loads((folder / "progress.json").read_text("utf-8"))
+        assert kept == {"00_start_here": {"exercises": {"by JupyterLab": "right"}, "guesses": {}}}
+
+    def test_of_a_run_by_the_project_sees_nothing_of_the_learners(self, folder, tmp_path, run_by):
+        note_exercise("easy", "right")
+        before = (folder / "progress.json").read_bytes()
+        source = (
+            "from course_utils.environment import progress\n"
+            "from course_utils.exercises.start_here import easy\n"
+            "easy.check(0.5)\nprogress()"
+        )
+        path = save(tmp_path / "00_start_here.ipynb", new_code_cell(source))
+        (output,) = execute(path).cells[0].outputs
+        assert output.text.startswith("easy: right.") and output.text.endswith(NOTHING)
+        assert (folder / "progress.json").read_bytes() == before
 
 
 class TestTheFile:

@@ -72,6 +72,11 @@ def good_cells():
     ]
 
 
+def compared(said):
+    """Return a cell that compares a guess."""
+    return code("compare_guess(my_guess, measured, why='So.')", stream(said))
+
+
 def write_lesson(folder, cells, name="00_tiny.ipynb"):
     """Store cells in normal form in a course of two lessons and return the path."""
     (folder / "bars.png").write_bytes(b"picture")
@@ -246,6 +251,16 @@ BAD = [
             "min(each.mean for each in found), low=1",
         )
     ],
+    *[
+        ("guesses_are_asked_and_compared", inserted(*cells), words)
+        for cells, words in (
+            ([code("my_guess = ...")], "not each"),
+            ([compared("No guess made.\n")], "not each"),
+            ([compared("No guess made.\n"), code("my_guess = ...")], "not each"),
+            ([code("my_guess = 70"), compared("No guess made.\n")], "a guess is stored"),
+            ([code("my_guess = ..."), compared("Your guess 70 is near")], "a guess is stored"),
+        )
+    ],
     ("has_closing_sections_in_order", replaced("## When this fails", "## Fails"), "When this"),
     ("has_closing_sections_in_order", replaced("## Words", "## Glossary"), "Words"),
     (
@@ -344,6 +359,10 @@ class TestHarmlessThings:
             inserted(text("## What does `fit` *do*?\n\n[it](#What-does-fit-do%3F)")),
         ),
         ("exercises_run_untouched", inserted(code("checkpoint()"))),
+        (
+            "guesses_are_asked_and_compared",
+            inserted(code("my_guess = ...  # points"), compared("No guess made.\n")),
+        ),
         (
             "identifiers_are_links",
             inserted(text("[doi:10.1000/1](https://doi.org/10.1000/1), `doi:10.1000/1`")),
