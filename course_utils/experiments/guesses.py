@@ -121,21 +121,41 @@ def _draw(axes: Axes, place: float, along: str, text: str) -> None:
     for old in [*axes.lines, *axes.texts]:
         if old.get_gid() == _MARK:
             old.remove()
-    across, limits, set_limits = (
-        (axes.axhline, axes.get_ylim, axes.set_ylim)
-        if along == "y"
-        else (axes.axvline, axes.get_xlim, axes.set_xlim)
+    _make_room(axes, place, along)
+    line: dict[str, Any] = {
+        "color": "black",
+        "linestyle": ":",
+        "linewidth": 2,
+        "label": text,
+        "gid": _MARK,
+    }
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+    if along == "y":
+        axes.axhline(place, **line)
+        spot: dict[str, Any] = {
+            "xy": (0.02, place),
+            "xycoords": ("axes fraction", "data"),
+            "va": "bottom",
+        }
+    else:
+        axes.axvline(place, **line)
+        spot = {"xy": (place, 0.02), "xycoords": ("data", "axes fraction"), "ha": "right"}
+        spot |= {"rotation": 90, "va": "bottom"}
+    axes.annotate(text, **spot, bbox=box, gid=_MARK)
+    _show_again(axes.get_figure(root=True))
+
+
+def _make_room(axes: Axes, place: float, along: str) -> None:
+    """Widen the axis until a place is inside of it, with room for the words."""
+    limits, set_limits = (
+        (axes.get_ylim, axes.set_ylim) if along == "y" else (axes.get_xlim, axes.set_xlim)
     )
     low, high = sorted(limits())
-    if not low <= place <= high:
-        set_limits(min(low, place), max(high, place))
-    across(place, color="black", linestyle=":", linewidth=2, label=text, gid=_MARK)
-    spot, units = ((0.02, place), ("axes fraction", "data"))
-    if along == "x":
-        spot, units = spot[::-1], units[::-1]
-    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
-    axes.annotate(text, spot, xycoords=units, va="bottom", bbox=box, gid=_MARK)
-    _show_again(axes.get_figure(root=True))
+    room = 0.1 * (high - low)
+    if place < low:
+        set_limits(place - room, high)
+    elif place > high:
+        set_limits(low, place + room)
 
 
 def _show_again(figure: Figure | None) -> None:

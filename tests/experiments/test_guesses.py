@@ -111,10 +111,11 @@ class TestLine:
         assert line.get_linestyle() == ":"  # told from curves without colour
         assert line.get_label() == text.get_text() == "your guess: 70"
 
-    def test_far_from_the_curves_is_inside_of_the_figure(self, axes, noted):
+    @pytest.mark.parametrize(("guess", "limits"), [(10, (0.06, 0.9)), (100, (0.5, 1.04))])
+    def test_far_from_the_curves_is_inside_of_the_figure(self, axes, noted, guess, limits):
         axes.set_ylim(0.5, 0.9)
-        compare_guess(10, FOUND, why=WHY, axes=axes)
-        assert axes.get_ylim() == (0.1, 0.9)
+        compare_guess(guess, FOUND, why=WHY, axes=axes)
+        assert axes.get_ylim() == pytest.approx(limits)
 
     def test_second_guess_moves_it(self, axes, noted):
         compare_guess(70, FOUND, why=WHY, axes=axes)
