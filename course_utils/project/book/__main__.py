@@ -4,9 +4,11 @@ import sys
 from pathlib import Path
 
 from course_utils.project.book.site import build_site
+from course_utils.project.book.slides import build_slides
+from course_utils.project.book.student import build_student
 from course_utils.project.installation import ROOT
 
-BUILDERS = {"site": build_site}
+BUILDERS = {"site": build_site, "slides": build_slides, "student": build_student}
 
 
 def main(arguments):

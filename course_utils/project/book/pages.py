@@ -32,7 +32,7 @@ def slug(title):
     return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
-def inner_links(markdown, folder, pages):
+def inner_links(markdown, folder, pages, *, anchors=slug):
     """Keep links to the web and to pages of the book; of others keep the text only.
 
     Parameters
@@ -43,6 +43,8 @@ def inner_links(markdown, folder, pages):
         Where the page lies in the book.
     pages : set of str
         Paths of all pages in the book.
+    anchors : callable, default=slug
+        What makes the anchor of a link that of the book.
 
     Examples
     --------
@@ -52,13 +54,13 @@ def inner_links(markdown, folder, pages):
 
     def link(match):
         text, target = match.groups()
-        name, has_anchor, anchor = unquote(target).partition("#")
+        name, has_anchor, anchor = target.partition("#")
         if re.match("[a-z]+:", target):
             return match.group()
         parts = (folder / name).as_posix()
         if name and re.sub(r"[^/.]+/\.\./", "", parts) not in pages:
             return text
-        return f"[{text}]({name}{has_anchor}{slug(anchor)})"
+        return f"[{text}]({name}{has_anchor}{anchors(unquote(anchor))})"
 
     return LINK.sub(link, markdown)
 
@@ -78,7 +80,7 @@ def write_pages(folder, lessons):
     start = inner_links(readme, Path(), pages) + contents(lessons)
     (folder / "index.md").write_text(start, encoding="utf-8")
     (folder / "notebooks").mkdir()
-    shutil.copytree(ROOT / "figures", folder / "figures", ignore=shutil.ignore_patterns("*.py"))
+    shutil.copytree(ROOT / "figures", folder / "figures", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     for path in lessons:
         page = book_page(nbformat.read(path, as_version=4), pages)
         nbformat.write(page, folder / "notebooks" / path.name)
@@ -95,9 +97,19 @@ def contents(lessons):
     lines = ["", "```{toctree}", ":hidden:", ""]
     for path in lessons:
         notebook = nbformat.read(path, as_version=4)
-        title = HEADING.search(notebook.cells[0].source).group(1)
-        lines.append(f"{path.name[:2]} {title} <notebooks/{path.stem}>")
+        lines.append(f"{path.name[:2]} {lesson_title(notebook)} <notebooks/{path.stem}>")
     return "\n".join([*lines, "```", ""])
+
+
+def lesson_title(notebook):
+    """Return the first heading of a notebook.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        A lesson.
+    """
+    return HEADING.search(notebook.cells[0].source).group(1)
 
 
 def book_page(notebook, pages):
