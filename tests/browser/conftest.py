@@ -1,21 +1,12 @@
 """A browser, and what is opened in it: the book, slides, and JupyterLab."""
 
-import shutil
-from contextlib import contextmanager
-
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from browsing import CHROMIUM, FEW, NAMES
 from playwright.sync_api import sync_playwright
 
 from course_utils.project.book.site import build_site
 from course_utils.project.book.slides import build_slides
 from course_utils.project.installation import ROOT
-
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
-PATIENCE = 300_000  # milliseconds that one step may take on a busy machine
-LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-FEW = [path for path in LESSONS if path.name[:2] in ("02", "11")]  # most formulas; shortest run
 
 
 def pytest_collection_modifyitems(items):
@@ -50,41 +41,3 @@ def browser():
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield chromium
         chromium.close()
-
-
-@contextmanager
-def opened(browser, address, **options):
-    """Open a page; at the end nothing may have failed, and nothing been asked of other machines."""
-    context = browser.new_context(viewport={"width": 1280, "height": 760}, **options)
-    page, problems = context.new_page(), []
-    page.set_default_timeout(PATIENCE)
-    page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("request", lambda request: problems.extend(foreign(request.url)))
-    page.goto(address)
-    yield page
-    context.close()
-    assert problems == []
-
-
-def foreign(address):
-    """Return the address in a list if it is that of another machine."""
-    own = ("file:", "data:", "blob:", "http://127.0.0.1:", "ws://127.0.0.1:")
-    return [] if address.startswith(own) else [address]
-
-
-def barriers(page, context=None):
-    """Return what axe-core finds on a page that keeps somebody out: (rule, element)."""
-    found = Axe().run(page, context=context, options={"preload": False}).response["violations"]
-    grave = [rule for rule in found if rule["impact"] in ("serious", "critical")]
-    return [(rule["id"], node["html"][:200]) for rule in grave for node in rule["nodes"][:5]]
-
-
-def formulas(page):
-    """Wait for MathJax, and return how many formulas are drawn and how many are wrong."""
-    page.wait_for_function("window.MathJax?.startup?.promise")
-    page.evaluate("MathJax.startup.promise")
-    return [
-        page.locator(selector).count()
-        for selector in ("mjx-container svg", "[data-mml-node=merror]")
-    ]

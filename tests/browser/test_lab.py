@@ -8,7 +8,7 @@ import time
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
-from conftest import LESSONS, PATIENCE, opened
+from browsing import LESSONS, PATIENCE, opened
 
 from course_utils.project.__main__ import lab_command, lab_environment
 from course_utils.project.installation import ROOT

@@ -1,7 +1,7 @@
 """The book in a browser, as a file on a machine without a network."""
 
 import pytest
-from conftest import barriers, formulas, opened
+from browsing import barriers, formulas, opened
 
 PAGES = ["index", "notebooks/02_loss_plus_regularization", "notebooks/11_bug_clinic"]
 

@@ -1,7 +1,7 @@
 """The slides in a browser, as files on a machine without a network."""
 
 import pytest
-from conftest import FEW, barriers, opened
+from browsing import FEW, barriers, opened
 
 MEASURE = """() => Reveal.getSlides().map(slide => {
   const {h, v} = Reveal.getIndices(slide);

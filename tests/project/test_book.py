@@ -7,8 +7,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from course_utils.project.book.cutting import PAGE, cut_lesson, height, shown_part
+from course_utils.project.book.cutting import cut_lesson, shown_part
 from course_utils.project.book.folders import built_aside, package_folder
+from course_utils.project.book.heights import PAGE, height
 from course_utils.project.book.pages import book_page, inner_links, lesson_title
 from course_utils.project.book.student import INSTEAD, student_copy
 from course_utils.project.installation import ROOT

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from importlib.metadata import distribution
 from pathlib import Path
 
+from course_utils.project.installation import ROOT
+
 STATIC = Path(__file__).parent / "static"
 
 
@@ -68,6 +70,19 @@ def package_folder(name, ending):
         f"{name} has no folder {ending}: another version than that of requirements.lock is "
         "installed; run make setup."
     )
+
+
+def copy_figures(folder):
+    """Copy the drawings of the course into a folder, as its part `figures`.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where notebooks, or what is made of them, look for drawings.
+    """
+    (folder / "figures").mkdir()
+    for picture in sorted((ROOT / "figures").glob("*.png")):
+        shutil.copy(picture, folder / "figures")
 
 
 def copy_mathjax(folder):

@@ -1,12 +1,12 @@
 """The pages of the book: copies of the README and of notebooks, made ready for Sphinx."""
 
 import re
-import shutil
 from pathlib import Path
 from urllib.parse import unquote
 
 import nbformat
 
+from course_utils.project.book.folders import copy_figures
 from course_utils.project.installation import ROOT
 
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])+)\]\(([^()\s]+)\)")
@@ -80,7 +80,7 @@ def write_pages(folder, lessons):
     start = inner_links(readme, Path(), pages) + contents(lessons)
     (folder / "index.md").write_text(start, encoding="utf-8")
     (folder / "notebooks").mkdir()
-    shutil.copytree(ROOT / "figures", folder / "figures", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    copy_figures(folder)
     for path in lessons:
         page = book_page(nbformat.read(path, as_version=4), pages)
         nbformat.write(page, folder / "notebooks" / path.name)

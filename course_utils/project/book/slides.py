@@ -8,7 +8,13 @@ import nbformat
 from nbconvert import SlidesExporter
 
 from course_utils.project.book.cutting import cut_lesson
-from course_utils.project.book.folders import STATIC, built_aside, copy_mathjax, package_folder
+from course_utils.project.book.folders import (
+    STATIC,
+    built_aside,
+    copy_figures,
+    copy_mathjax,
+    package_folder,
+)
 from course_utils.project.book.pages import inner_links, lesson_title
 
 START = """\
@@ -73,11 +79,7 @@ def copy_parts(folder):
         shutil.copytree(reveal / part, folder / "reveal" / part)
     for name in ("slides.css", "slides.js"):
         shutil.copy(STATIC / name, folder)
-    shutil.copytree(
-        STATIC.parents[3] / "figures",
-        folder / "figures",
-        ignore=shutil.ignore_patterns("*.py", "__pycache__"),
-    )
+    copy_figures(folder)
     copy_mathjax(folder)
 
 

@@ -2,14 +2,12 @@
 
 import copy
 import re
-import shutil
 from pathlib import Path
 
 import nbformat
 
-from course_utils.project.book.folders import built_aside
+from course_utils.project.book.folders import built_aside, copy_figures
 from course_utils.project.book.pages import inner_links
-from course_utils.project.installation import ROOT
 from course_utils.project.normal_form import normal_text
 
 WHERE_SOLUTIONS_ARE = re.compile(
@@ -36,9 +34,7 @@ def build_student(target, lessons):
     pages = {f"notebooks/{path.name}" for path in lessons}
     with built_aside(target) as folder:
         (folder / "notebooks").mkdir()
-        hidden = shutil.ignore_patterns("*.py", "__pycache__")
-        shutil.copytree(ROOT / "figures", folder / "figures", ignore=hidden)
-        pages |= {f"figures/{path.name}" for path in (folder / "figures").iterdir()}
+        copy_figures(folder)
         for path in lessons:
             student = student_copy(nbformat.read(path, as_version=4), pages)
             text = normal_text(student)
