@@ -34,10 +34,18 @@ from course_utils.project.installation import DISK_NEEDED, GIGABYTE
 from course_utils.project.normal_form import normalise
 from course_utils.training.loop import fit
 
-NAMES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "tests/benchmarks/README.md", "TEACHING.md")
+NAMES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "tests/benchmarks/README.md",
+    "TEACHING.md",
+)
 TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in NAMES}
 README, CONTRIBUTING, _, BENCHMARKS, TEACHING = TEXTS.values()
-GUIDES = "\n\n".join([README, CONTRIBUTING, BENCHMARKS, TEACHING])  # the changelog names what is gone
+GUIDES = "\n\n".join(
+    [README, CONTRIBUTING, BENCHMARKS, TEACHING]
+)  # the changelog names what is gone
 WINDOWS = "py -m course_utils.project "
 VENV = re.compile(r"\.venv(?:/bin/|\\Scripts\\)python -m (\S+)")
 TIME = re.compile(r"\*\*Time\*\* to read (.+?) min, to run (.+?) min, to practise (.+?) min\.")
@@ -288,10 +296,8 @@ class TestLessons:
         _, read, _, practise = (code.split()[-1] for code in ["0", *lesson_row(lesson)[2:]])
         titles = [section.title for section in lesson.sections]
         part = TEACHING.partition(f"### {path.name[:2]} ")[2].partition("\n### ")[0]
-        sections, exercises = (
-            re.findall(rf"(?:^|, )(.+?) (\d+)(?=, |\.$)", line)
-            for line in re.search(r"read:\*\* (.+?\.) \*\*To practise:\*\* (.+\.)", part).groups()
-        )
+        lines = re.search(r"read:\*\* (.+?\.) \*\*To practise:\*\* (.+\.)", part).groups()
+        sections, exercises = (re.findall(r"(?:^|, )(.+?) (\d+)(?=, |\.$)", row) for row in lines)
         assert [name for name, _ in sections] == titles[: titles.index("Exercises")]
         assert sum(int(minutes) for _, minutes in sections) == int(read)
         assert sum(int(minutes) for _, minutes in exercises) == int(practise)

@@ -193,7 +193,7 @@ def _help(extra):
     return 0
 
 
-COMMANDS = {
+COMMANDS: dict = {
     "lab": _lab,
     "check": _check,
     "test": _test,
