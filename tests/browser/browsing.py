@@ -43,9 +43,10 @@ def barriers(page, context=None):
 
 
 def formulas(page):
-    """Wait for MathJax, and return how many formulas are drawn and how many are wrong."""
-    page.wait_for_function("window.MathJax?.startup?.promise")
-    page.evaluate("MathJax.startup.promise")
+    """Wait for MathJax, if the page needs it; return how many formulas are drawn, and wrong."""
+    if page.locator("script[src*=mathjax]").count():
+        page.wait_for_function("window.MathJax?.startup?.promise")
+        page.evaluate("MathJax.startup.promise")
     return [
         page.locator(selector).count()
         for selector in ("mjx-container svg", "[data-mml-node=merror]")

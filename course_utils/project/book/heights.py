@@ -11,7 +11,7 @@ PAGE = 640  # pixels of a slide of 700 that cells may fill
 LINE, TEXT_WIDTH = 35, 88  # pixels of a line of prose, and its letters
 CODE_LINE, CODE_WIDTH = 22, 108  # the same for code and printed text
 GAP = 16  # pixels between two blocks
-PICTURE = 540  # pixels, the most that a picture takes
+PICTURE = 500  # pixels, the most that a picture takes
 
 
 def blocks(markdown):
