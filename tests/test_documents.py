@@ -296,6 +296,7 @@ class TestLessons:
         _, read, _, practise = (code.split()[-1] for code in ["0", *lesson_row(lesson)[2:]])
         titles = [section.title for section in lesson.sections]
         part = TEACHING.partition(f"### {path.name[:2]} ")[2].partition("\n### ")[0]
+        assert part, "TEACHING.md says nothing about this lesson"
         lines = re.search(r"read:\*\* (.+?\.) \*\*To practise:\*\* (.+\.)", part).groups()
         sections, exercises = (re.findall(r"(?:^|, )(.+?) (\d+)(?=, |\.$)", row) for row in lines)
         assert [name for name, _ in sections] == titles[: titles.index("Exercises")]

@@ -7,6 +7,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from course_utils.project.book import __main__ as book
 from course_utils.project.book.cutting import cut_lesson, shown_part
 from course_utils.project.book.folders import built_aside, package_folder
 from course_utils.project.book.heights import PAGE, height
@@ -42,6 +43,19 @@ class TestFolders:
             (folder / "new.html").touch()
             raise ValueError("broken")
         assert [path.name for path in tmp_path.rglob("*")] == ["site", "old.html"]
+
+    def test_failure_is_one_line_and_leaves_what_was_built(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.setattr(book, "ROOT", tmp_path)
+        lesson = tmp_path / "00.ipynb"
+        nbformat.write(new_notebook(cells=[new_markdown_cell("# A\n\n[b](#nowhere)")]), lesson)
+        for name, words in [("site", "nowhere"), ("student", "says 0 times")]:
+            (tmp_path / "build" / name).mkdir(parents=True)
+            assert book.main([name, str(lesson)]) == 1
+            error = capsys.readouterr().err
+            assert error.startswith("Not built: ")
+            assert words in error
+            assert error.count("\n") == 1
+            assert list((tmp_path / "build" / name).iterdir()) == []
 
     def test_missing_part_of_a_package_is_named(self):
         with pytest.raises(FileNotFoundError, match="sphinx-revealjs has no folder missing"):
@@ -94,6 +108,10 @@ class TestSlides:
 
     @pytest.mark.parametrize("text", ["**A. B** is bold.", "In $a. B$ is a formula.", "No end"])
     def test_sentence_is_not_cut_inside_of_marks(self, text):
+        assert shown_part(text) == text
+
+    def test_prediction_is_shown_wherever_it_stands_in_a_paragraph(self):
+        text = "It depends. Much. **Your prediction.** By how much?"
         assert shown_part(text) == text
 
     def test_result_is_not_on_the_slide_of_its_prediction(self):

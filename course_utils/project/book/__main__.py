@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+from sphinx.errors import SphinxError
+
 from course_utils.project.book.site import build_site
 from course_utils.project.book.slides import build_slides
 from course_utils.project.book.student import build_student
@@ -18,12 +20,22 @@ def main(arguments):
     ----------
     arguments : list of str
         "site", "slides" or "student", and the files of notebooks.
+
+    Returns
+    -------
+    int
+        0, or 1 if nothing was built; then one line says why.
     """
     name, *files = arguments
     target = ROOT / "build" / name
-    BUILDERS[name](target, [Path(file) for file in files])
+    try:
+        BUILDERS[name](target, [Path(file) for file in files])
+    except (SphinxError, ValueError) as error:
+        print(f"Not built: {error}", file=sys.stderr)
+        return 1
     print(f"built: {target}")
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    raise SystemExit(main(sys.argv[1:]))

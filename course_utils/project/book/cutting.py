@@ -10,7 +10,8 @@ from course_utils.project.book.heights import PAGE, blocks, height, prose_height
 
 HEADING = re.compile(r"(#+) (.+)")
 NOT_SHOWN = {"References"}
-WHOLE = re.compile(r"[#|>!<]|[-*] |\d+\. |\*\*(Your prediction|The question|\d)|```|    ")
+PREDICTION = "**Your prediction.**"
+WHOLE = re.compile(r"[#|>!<]|[-*] |\d+\. |\*\*(The question|\d)|```|    ")
 SENTENCE_END = re.compile(r"[.?!:](?=\s+[A-Z*“$`(])")
 
 
@@ -18,9 +19,9 @@ def cut_lesson(notebook):
     """Return a copy of a notebook with a slide type for each cell.
 
     A slide begins at each heading, where the page is full, and after a prediction, so that nobody
-    sees the answer before the vote. It shows headings, lists, tables,
-    pictures, formulas, predictions, and of other prose the first sentence; the whole prose is in
-    the speaker notes. Imports, solutions and answers are not shown.
+    sees the answer before the vote. It shows headings, lists, tables, pictures, formulas,
+    predictions, and of other prose the first sentence; the whole prose is in the speaker notes.
+    Imports, solutions and answers are not shown.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ def cut_lesson(notebook):
             continue
         begins = heading or filled + height(cell) > PAGE
         filled = height(cell) + (0 if begins else filled)
-        if "**Your prediction.**" in cell.source:
+        if PREDICTION in cell.source:
             filled = math.inf
         kind = "slide" if is_new_part else "subslide" if begins else "-"
         slides.cells += typed(cell, kind)
@@ -140,10 +141,7 @@ def shown_part(block):
     """
     if block.startswith(("<details", "**Contents**")):
         return ""
-    is_whole = re.match(
-        r"[#|>!<]|[-*] |\d+\. |\*\*(Your prediction|The question|\d)|```|    ", block
-    )
-    if is_whole or "$$" in block:
+    if WHOLE.match(block) or "$$" in block or PREDICTION in block:
         return block
     for end in SENTENCE_END.finditer(block):
         sentence = block[: end.end()]
