@@ -18,7 +18,7 @@ from jupytext.cli import jupytext
 from lesson import Lesson, headings, links
 from markdown_it import MarkdownIt
 from nbformat.v4 import new_markdown_cell, new_notebook
-from notebook_text_rules import pictures
+from notebook_text_rules import anchors, pictures
 from tables import TABLES, accuracy_table, where
 from toys import apart
 
@@ -40,12 +40,13 @@ NAMES = (
     "CHANGELOG.md",
     "tests/benchmarks/README.md",
     "TEACHING.md",
+    "GLOSSARY.md",
+    "CHEATSHEET.md",
 )
 TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in NAMES}
-README, CONTRIBUTING, _, BENCHMARKS, TEACHING = TEXTS.values()
-GUIDES = "\n\n".join(
-    [README, CONTRIBUTING, BENCHMARKS, TEACHING]
-)  # the changelog names what is gone
+README, CONTRIBUTING, _, BENCHMARKS, TEACHING, *_ = TEXTS.values()
+# The changelog names what is gone.
+GUIDES = "\n\n".join([README, CONTRIBUTING, BENCHMARKS, TEACHING])
 WINDOWS = "py -m course_utils.project "
 VENV = re.compile(r"\.venv(?:/bin/|\\Scripts\\)python -m (\S+)")
 TIME = re.compile(r"\*\*Time\*\* to read (.+?) min, to run (.+?) min, to practise (.+?) min\.")
@@ -88,6 +89,8 @@ def is_dead(target, markdown, folder):
     path = folder / name
     if not path.exists():
         return True
+    if path.suffix == ".ipynb":
+        return bool(anchor) and anchor not in anchors(path)
     return bool(anchor) and anchor not in slugs(path.read_text("utf-8") if name else markdown)
 
 
@@ -165,8 +168,10 @@ class TestLinks:
 
     def test_dead_ones_are_found(self):
         text = "# One & two\n[a](#one--two) [b](#two) [c](no.md) ![d](no.png) [e](LICENSE) "
-        text += "[f](https://example.org/no) [g](README.md#start) [h](README.md#strat) [i](tests)"
-        assert dead_links(text, ROOT) == ["#two", "no.md", "README.md#strat", "no.png"]
+        text += "[f](https://example.org/no) [g](README.md#start) [h](README.md#strat) [i](tests) "
+        text += "[j](notebooks/00_start_here.ipynb#Words) [k](notebooks/00_start_here.ipynb#Wrds)"
+        dead = ["#two", "no.md", "README.md#strat", "notebooks/00_start_here.ipynb#Wrds", "no.png"]
+        assert dead_links(text, ROOT) == dead
 
     def test_every_lesson_and_the_licence_are_linked(self):
         names = {f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}

@@ -93,7 +93,7 @@ def loss_scale(subject: Subject) -> Finding:
     part = subject.part().first(FEW)
     if part.labels is None:
         return Finding(name, "not checked", "Give labels, too: a pair (inputs, labels).")
-    objective, outputs = subject.trial().objective, subject.outputs
+    objective, outputs = subject.spare.objective, subject.outputs
     if outputs.ndim != 2 or part.labels.ndim != (1 if has_class_labels(part.labels) else 2):
         return Finding(name, "not checked", "The outputs are no scores of classes.")
     scores = torch.randn(len(part), outputs.shape[1])

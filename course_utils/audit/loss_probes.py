@@ -61,7 +61,7 @@ def scores_classes(subject: Subject) -> bool:
         return False
     if is_cross_entropy(subject.objective) or isinstance(subject.objective, Objective):
         return True
-    objective, labels = subject.trial().objective, labels.to(outputs.device)
+    objective, labels = subject.spare.objective, labels.to(outputs.device)
     try:
         is_blind = is_shift_blind(objective, outputs, labels)
         renamed = objective(outputs, labels.max() - labels + labels.min())
@@ -76,7 +76,7 @@ def pulls_away(subject: Subject) -> bool:
     Looked at are answers that are made up, so that it does not matter what the model has learned.
     """
     labels, outputs = subject.part().first(BATCH).labels, subject.outputs
-    trial = subject.trial()
+    trial = subject.spare
     if isinstance(trial.objective, Objective) or labels is None:
         return False
     labels = labels.to(outputs.device)
@@ -114,7 +114,7 @@ def mixes_samples(subject: Subject) -> bool:
         or len(labels.unique()) < 2
     ):
         return False
-    scores, objective = torch.randn(outputs.shape), subject.trial().objective
+    scores, objective = torch.randn(outputs.shape), subject.spare.objective
     labels = labels.cpu()
     try:
         value = objective(scores, labels)

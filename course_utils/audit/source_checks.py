@@ -43,7 +43,8 @@ def source_weights(subject: Subject) -> Finding:
         what = f"{len(lost)} of {len(far)} weights are as far from the source as random ones"
         cure = "Are names equal? Load with strict=True."
         return Finding(name, "suspicious", f"{what}; the first is {lost[0]}.", cure)
-    return _small_ones(subject, source, far, head) or _near(name, far)
+    buffers = _unwrapped(dict(subject.model.named_buffers()))
+    return _small_ones(model, buffers, source, far, head) or _near(name, far)
 
 
 def _near(name, far) -> Finding:
@@ -56,16 +57,14 @@ def _near(name, far) -> Finding:
     return Finding(name, "ok", told)
 
 
-def _small_ones(subject, source, far, head) -> Finding | None:
+def _small_ones(model, buffers, source, far, head) -> Finding | None:
     """Compare biases and statistics where no weight moved, so that they should not have, either."""
     moved = [path for path, value in far.items() if value > 0 and path != head]
     if moved or not far:
         return None  # after training, biases may be anywhere
-    model = _unwrapped(dict(subject.model.named_parameters()))
     are_frozen = any(not model[path].requires_grad for path in far)
     small = {p: t for p, t in model.items() if t.ndim == 1 and not (are_frozen and t.requires_grad)}
-    small |= _unwrapped(dict(subject.model.named_buffers()))
-    for path, tensor in small.items():
+    for path, tensor in (small | buffers).items():
         start = source.get(path)
         if start is None or start.shape != tensor.shape or not tensor.is_floating_point():
             continue

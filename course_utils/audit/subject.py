@@ -18,7 +18,7 @@ from course_utils.audit.parts import Part
 from course_utils.audit.reasons import NoGradientError, NotCheckable, TimeOverError
 from course_utils.objectives.base import Batch, Objective
 
-BATCH = 32  # samples of one trial step
+BATCH, FEW = 16, 8  # samples of one trial step, and of one pass that asks only
 SCORES = ("logits", "out")  # names under which models of other libraries give their scores
 
 
@@ -123,13 +123,18 @@ class Subject:
         """Return what the model answers in evaluation mode: (N, K)."""
         trial = self.trial()
         trial.model.eval()  # and little by little: activations of all would fill the memory
-        places = torch.arange(len(part)).split(BATCH)
+        places = torch.arange(len(part)).split(FEW)
         return torch.cat([trial.scores(part.rows(some)) for some in places])
 
     @cached_property
     def outputs(self) -> Tensor:
         """What the model answers for the first samples: (N, K)."""
         return self.answers(self.part().first(BATCH))
+
+    @cached_property
+    def spare(self) -> "Subject":
+        """A trial that the probes of the objective share: they call its objective only."""
+        return self.trial()
 
     def loss(self, part: Part) -> Any:
         """Return what the objective says, with its gradient; nothing is checked.

@@ -4,6 +4,7 @@ from course_utils.data.augmentation import eight_views, flipped_views, mixup
 from course_utils.data.gallery import draw_classes
 from course_utils.data.images import load_digits, load_mnist, load_solar_cells, solar_cell_images
 from course_utils.data.news import load_bbc_news, news_texts, split_article
+from course_utils.data.public_sets import load_cifar10, load_fashion_mnist
 from course_utils.data.samples import Samples
 from course_utils.data.splits import split_parts
 from course_utils.data.tasks import Task, subset_of_classes
@@ -17,7 +18,9 @@ __all__ = [
     "eight_views",
     "flipped_views",
     "load_bbc_news",
+    "load_cifar10",
     "load_digits",
+    "load_fashion_mnist",
     "load_mnist",
     "load_solar_cells",
     "mixup",

@@ -4,6 +4,7 @@ from course_utils.experiments.benchmark import benchmark_results
 from course_utils.experiments.claims import ClaimError, claim
 from course_utils.experiments.corrections import holm
 from course_utils.experiments.estimates import Draws, Estimate, estimate, paired_difference
+from course_utils.experiments.guesses import compare_guess
 from course_utils.experiments.methods import Method, MethodTable
 from course_utils.experiments.results import Results
 from course_utils.experiments.runs import RunError, repeat
@@ -18,6 +19,7 @@ __all__ = [
     "RunError",
     "benchmark_results",
     "claim",
+    "compare_guess",
     "estimate",
     "holm",
     "paired_difference",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from course_utils.environment.arguments import described
+from course_utils.environment.running_cell import cell_number, notebook_name
 from course_utils.experiments.estimates import Estimate
 
 
@@ -151,13 +152,7 @@ def _number(name: str, value: Any) -> float:
 
 def _place() -> dict:
     """Name the notebook and the number of the cell that is running, where there is one."""
-    notebook = os.environ.get("COURSE_NOTEBOOK") or os.environ.get("JPY_SESSION_NAME", "")
-    try:
-        # "In" starts with an empty entry; execution_count is one too high while a cell runs
-        cell = len(get_ipython().user_ns["In"]) - 1
-    except NameError:
-        cell = None
-    return {"notebook": Path(notebook).name, "cell": cell}
+    return {"notebook": notebook_name(), "cell": cell_number()}
 
 
 def _note(entry: dict) -> None:

@@ -69,7 +69,7 @@ def repeat(
         case with each seed is a run of its own, so no worker waits for another that has many
         arms left. Give the longest case first.
     num_workers : int
-        Processes at the same time; 1 stays in this process.
+        Processes at the same time; 1 stays in this process. A cluster has its own number.
     bounds : (float, float) or dict, optional
         What values are possible, as in `Results`.
 
@@ -84,6 +84,18 @@ def repeat(
         If a run fails, returns something else than numbers, or its process dies; if two cases
         measure the same arm at the same size, or two seeds of a case not the same arms. It has
         what was finished.
+
+    Notes
+    -----
+    On other machines the same call runs through a backend of joblib; results are the same to the
+    last digit if processors and libraries are. For a Dask cluster (the package ``distributed``)::
+
+        with Client("scheduler:8786"), joblib.parallel_config(backend="dask"):
+            repeat(function, seeds, draws=draws)
+
+    Each worker needs this package, and one thread: threads of one process would share torch's
+    random numbers (``LocalCluster(threads_per_worker=1)``, ``dask worker --nthreads 1``). After a
+    run that failed, what a worker had already been given may still be done, and is not kept.
 
     Examples
     --------

@@ -21,6 +21,7 @@ from course_utils.models.lora_states import (
 from course_utils.models.surgery import adapt_input, cut_after, replace_head, stages
 from course_utils.models.text import TextBackbone, token_task
 from course_utils.models.tokenizer import Tokenizer, train_tokenizer
+from course_utils.models.zoo import load_backbone
 
 __all__ = [
     "GPT",
@@ -40,6 +41,7 @@ __all__ = [
     "imagenet_backbone",
     "imagenet_classifier",
     "layer_rates",
+    "load_backbone",
     "load_classifier",
     "load_encoder",
     "load_lora",

@@ -103,7 +103,7 @@ def load_encoder(
         another shape or not finite. A pooler, and the head of the source task, may be there or not.
     """
     check_choice("pooling", pooling, TextBackbone.POOLINGS)
-    folder = _find(name, allow_download)
+    folder = find_folder(name, allow_download)
     try:
         body, words = load_folder(folder)
         backbone = TextBackbone(
@@ -131,8 +131,16 @@ def _check_answer(backbone: TextBackbone) -> None:
         raise ValueError("its features of a text are not finite, or of another number")
 
 
-def _find(name: str, allow_download: bool) -> Path:
-    """Return the folder of an encoder: the one that is named, or that of a model of the hub."""
+def find_folder(name: str, allow_download: bool) -> Path:
+    """Return the folder of a network: the one that is named, or that of a model of the hub.
+
+    Raises
+    ------
+    OSError
+        If a model of the hub is not on this machine, or could not be fetched.
+    TypeError, ValueError
+        If it is no text or path, empty or a file.
+    """
     if not isinstance(name, str | Path):
         raise TypeError(f"name is {described(name)}; give a folder, or the name of a model")
     if not str(name):

@@ -56,6 +56,11 @@ def batch_norms(module: nn.Module) -> Iterator[nn.Module]:
     return (layer for layer in module.modules() if isinstance(layer, _BatchNorm))
 
 
+def is_held(module: nn.Module) -> bool:
+    """Say whether a module answers as in evaluation, also while the model around it trains."""
+    return bool(_holds(module))
+
+
 def _has_state(module: nn.Module) -> bool:
     """Say whether a module itself owns buffers, such as running statistics."""
     return any(True for _ in module.buffers(recurse=False))

@@ -5,6 +5,7 @@ K classes.
 """
 
 from copy import deepcopy
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -14,7 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from course_utils.environment.arguments import check_choice, check_module, check_number
 from course_utils.environment.machine import seeded
-from course_utils.models.classifier import Backbone, Classifier, Preprocessing
+from course_utils.models.classifier import Backbone, Classifier
 
 
 def stages(backbone: Backbone) -> dict[str, nn.Sequential]:
@@ -259,9 +260,9 @@ def adapt_input(backbone: Backbone, channels: int) -> Backbone:
             f"channels is {channels} and the network reads {first.in_channels}; "
             "change from or to 1 channel"
         )
+    preprocessing = replace(backbone.preprocessing, channels=channels)
     filters = first.weight.detach().sum(1, keepdim=True).repeat(1, channels, 1, 1) / channels
     first.weight = nn.Parameter(filters, requires_grad=first.weight.requires_grad)
     first.in_channels = channels
-    old = backbone.preprocessing
-    backbone.preprocessing = Preprocessing(channels, old.mean, old.std)
+    backbone.preprocessing = preprocessing
     return backbone

@@ -50,6 +50,7 @@ def kernel_environment(notebook_path, scratch):
         "IPYTHONDIR": str(scratch),
         "COURSE_NOTEBOOK": Path(notebook_path).name,
         "COURSE_LEDGER": str(ledger(scratch)),
+        "COURSE_DATA_DIR": str(scratch),  # not what a learner has done on this machine
     }
 
 

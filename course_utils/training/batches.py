@@ -1,6 +1,6 @@
 """Cut samples into batches, and count the steps that this makes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -42,9 +42,15 @@ def epochs_for(num_steps: int, num_samples: int, batch_size: int = 32) -> int:
     return -(-num_steps // steps_in_epoch)
 
 
-def shuffled_batches(samples: Samples, batch_size: int) -> Iterator[Samples]:
-    """Yield the samples in batches, in random order. Only one batch is copied at a time."""
-    return map(samples.select, cut(torch.randperm(len(samples)), batch_size))
+def shuffled_batches(
+    samples: Samples, batch_size: int, agreed: Callable[[Tensor], Tensor] | None = None
+) -> Iterator[Samples]:
+    """Yield the samples in batches of ``batch_size``, in random order, and copy one at a time.
+
+    ``agreed`` gets the order and returns the one to take: that of all processes that train.
+    """
+    order = torch.randperm(len(samples))
+    return map(samples.select, cut(order if agreed is None else agreed(order), batch_size))
 
 
 def cut(order: Tensor, batch_size: int) -> list[Tensor]:

@@ -3,28 +3,23 @@
 Letters in shapes: N samples, D features, K classes.
 """
 
-from collections import defaultdict
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from course_utils.data.samples import Samples, check_samples
 from course_utils.environment.arguments import check_choice, check_module, check_number, described
 from course_utils.environment.machine import device, keep_freed_memory, progress_bar
-from course_utils.models.inference import as_inputs, ask
+from course_utils.models.inference import as_inputs
 from course_utils.models.lora_states import check_can_learn
-from course_utils.objectives.base import Batch, Objective
-from course_utils.training.batches import cut, shuffled_batches
+from course_utils.objectives.base import Objective
+from course_utils.training.batches import cut
 from course_utils.training.evaluation import check_terms, sample_loss
-from course_utils.training.history import EarlyStopping, History, check_finite, check_weights
-from course_utils.training.optimizers import (
-    OPTIMIZERS,
-    SCHEDULES,
-    make_optimizer,
-    make_schedule,
-    undone_on_error,
-)
+from course_utils.training.history import EarlyStopping, History, check_weights
+from course_utils.training.optimizers import OPTIMIZERS, SCHEDULES, make_optimizer, make_schedule
+from course_utils.training.processes import Team
+from course_utils.training.steps import PRECISIONS, Stepper
 
 
 def fit(
@@ -41,6 +36,7 @@ def fit(
     patience: int | None = None,
     seed: int = 0,
     progress: bool = False,
+    precision: str = "float32",
 ) -> History:
     """Change the model: move its trainable weights to make the objective small.
 
@@ -51,7 +47,8 @@ def fit(
     Parameters
     ----------
     model : torch.nn.Module
-        Maps inputs to outputs (N, K). Frozen parameters stay as they are.
+        Maps inputs to outputs (N, K). Frozen parameters stay as they are. A
+        ``DistributedDataParallel`` trains in several processes, see the notes.
     samples : Samples
         What to learn from.
     objective : Objective
@@ -78,6 +75,11 @@ def fit(
         Order of the samples, and dropout.
     progress : bool
         Show a bar that counts the epochs.
+    precision : {'float32', 'bfloat16'}
+        ``'bfloat16'`` runs the model in mixed precision (`torch.autocast`): half the memory for
+        what layers pass on. It pays on graphics cards that have it built in; on a processor
+        measure first, convolutions may be several times slower. Weights, terms and the validation
+        stay in float32.
 
     Raises
     ------
@@ -92,6 +94,19 @@ def fit(
     epoch with the lowest loss on validation, without it those of the last whole epoch, before the
     first one those of the start. The error has the history as its attribute ``history``.
 
+    **Several processes.** Let ``torchrun --nproc-per-node 2 script.py`` start the script, wrap the
+    model once what is frozen is frozen, and call `fit` with the same arguments in each process::
+
+        torch.distributed.init_process_group("gloo")  # "nccl" and cuda.set_device on graphics cards
+        history = fit(DistributedDataParallel(model), samples, objective, num_epochs=5)
+
+    Each process takes its part of every batch, so ``batch_size`` is that of all together. The
+    gradients are averaged by the sizes of the parts; so losses and regularisers are those of one
+    process up to rounding, and history and weights are the same in each. A term that compares the
+    samples of a batch with each other, such as MMD, compares those of a part. Dropout differs
+    between processes. Each measures all of ``validation``. What would not be the same is refused:
+    BatchNorm that is not frozen, and terms that bring modules along.
+
     Examples
     --------
     >>> from course_utils.objectives import CrossEntropy, L2
@@ -99,28 +114,28 @@ def fit(
     >>> fit(nn.Linear(1, 2), samples, CrossEntropy() + 0.1 * L2(), num_epochs=3)
     History(3 epochs of cross-entropy, L2; best epoch 3)
     """
-    num_epochs = check_number("num_epochs", num_epochs, low=1, whole=True)
-    batch_size = check_number("batch_size", batch_size, low=1, whole=True)
-    seed = check_number("seed", seed, low=0, high=2**62, whole=True)
-    _check_learning(model, samples, objective, validation, patience)
-    _check_steps(optimizer, schedule, batch_size, len(samples), progress)
+    num_epochs, batch_size, seed = _check_numbers(num_epochs, batch_size, seed)
+    team = Team(model)
+    _check_learning(team.network, samples, objective, validation, patience)
+    _check_kinds(optimizer, schedule, precision, progress)
+    _check_steps(optimizer, batch_size, len(samples))
+    team.check(samples, objective, num_epochs, batch_size, optimizer, schedule, patience)
     keep_freed_memory()
-    helpers = objective.helpers()
-    learners = nn.ModuleList([model, *helpers.values()])
-    stepper = make_optimizer(model, optimizer, learning_rate, helpers)
+    learners = nn.ModuleList([team.network, *objective.helpers().values()])
+    steps = make_optimizer(team.network, optimizer, learning_rate, objective.helpers())
     history = History.of(objective)
-    with _borrowed(learners, seed):
+    with _borrowed(learners, seed + team.rank, place=None if team.is_many else device()):
         steps_per_epoch = len(cut(torch.arange(len(samples)), batch_size))
-        scheduler = make_schedule(stepper, schedule, num_epochs * steps_per_epoch)
+        scheduler = make_schedule(steps, schedule, num_epochs * steps_per_epoch)
+        stepper = Stepper(team, objective, steps, scheduler, precision)
         stopping = EarlyStopping(learners, patience)
         epochs = range(1, num_epochs + 1)
         with _work_is_kept(history, stopping):
             for epoch in progress_bar(epochs, "fit", unit="epoch") if progress else epochs:
                 learners.train()
-                means = _run_epoch(model, samples, batch_size, objective, (stepper, scheduler))
+                means = stepper.run_epoch(samples, batch_size)
                 check_weights(learners)
-                loss = None if validation is None else sample_loss(model, validation, objective)
-                history.note(means, loss)
+                history.note(means, loss := _validation_loss(team, validation, objective))
                 if stopping.note(epoch, loss):
                     break
             history.best_epoch = stopping.finish()
@@ -168,6 +183,15 @@ def linear_probe(samples: Samples, objective: Objective, *, num_classes: int) ->
     return head
 
 
+def _check_numbers(num_epochs, batch_size, seed) -> tuple[int, int, int]:
+    """Return how often, of what size and in which order steps are made, as whole numbers."""
+    return (
+        check_number("num_epochs", num_epochs, low=1, whole=True),
+        check_number("batch_size", batch_size, low=1, whole=True),
+        check_number("seed", seed, low=0, high=2**62, whole=True),
+    )
+
+
 def _check_learning(model, samples, objective, validation, patience) -> None:
     """Raise, before anything changes, if the model cannot learn from the samples."""
     check_can_learn(check_module("model", model, learns=True))
@@ -188,17 +212,29 @@ def _check_learning(model, samples, objective, validation, patience) -> None:
             raise ValueError(f"patience is {patience}; give validation samples to watch as well")
 
 
-def _check_steps(optimizer, schedule, batch_size, number, progress) -> None:
-    """Raise if a kind of optimiser or schedule is unknown, or does not fit the batches."""
+def _check_kinds(optimizer, schedule, precision, progress) -> None:
+    """Raise if a kind of optimiser, schedule or precision is unknown."""
     if not isinstance(progress, bool):
         raise TypeError(f"progress is {described(progress)}; give True or False")
     check_choice("optimizer", optimizer, OPTIMIZERS)
     check_choice("schedule", schedule, SCHEDULES)
+    check_choice("precision", precision, PRECISIONS)
+
+
+def _check_steps(optimizer, batch_size, number) -> None:
+    """Raise if an optimiser does not fit the batches."""
     if optimizer == "lbfgs" and batch_size < number:
         raise ValueError(
             f"batch_size is {batch_size} for {number} samples; optimizer 'lbfgs' needs all "
             "of them in one batch"
         )
+
+
+def _validation_loss(team: Team, validation: Samples | None, objective: Objective) -> float | None:
+    """Compute the loss on validation; all processes go by the number of the first."""
+    if validation is None:
+        return None
+    return team.as_the_first(sample_loss(team.network, validation, objective))
 
 
 @contextmanager
@@ -218,73 +254,16 @@ def _work_is_kept(history: History, stopping: EarlyStopping):
 
 
 @contextmanager
-def _borrowed(model: nn.Module, seed: int):
-    """Take a model to the best device; give modes, device and random numbers back at the end."""
+def _borrowed(model: nn.Module, seed: int, place: str | None):
+    """Take a model to a device; give modes, device and random numbers back at the end."""
     modes = [(module, module.training) for module in model.modules()]
     home = next(model.parameters()).device
     with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():
         torch.manual_seed(seed)
         try:
-            yield model.to(device())
+            yield model if place is None else model.to(place)
         finally:
             model.zero_grad(set_to_none=True)
             model.to(home)
             for module, was_training in modes:
                 module.training = was_training
-
-
-def _run_epoch(model, samples, batch_size, objective, stepping) -> dict[str, float]:
-    """Make one step for each batch. Return the mean of each term over the samples."""
-    stepper, scheduler = stepping
-    sums: dict[str, float] = defaultdict(float)
-    for batch in shuffled_batches(samples, batch_size):
-        last: dict[str, float] = {}
-
-        # the values go into a dict: kept on closure itself, they would tie model and optimiser
-        # into a cycle that stays in memory until the garbage collector comes
-        def closure(batch=batch, last=last):
-            stepper.zero_grad(set_to_none=True)
-            values = _values(model, batch, objective, samples)
-            last.update({name: value.item() for name, value in values.items()})
-            check_finite(last)
-            total = objective.total(values)
-            if not total.requires_grad:
-                raise ValueError(
-                    f"objective {objective!r} has no gradient for what learns in the model; "
-                    "unfreeze the part that it looks at, or keep its value a tensor"
-                )
-            total.backward()
-            return total
-
-        with undone_on_error(stepper):
-            stepper.step(closure)
-        scheduler.step()
-        for _, term in objective.parts:
-            term.count_step()
-        for name, value in last.items():
-            sums[name] += value * len(batch)
-    return {name: value / len(samples) for name, value in sums.items()}
-
-
-def _values(model, samples: Samples, objective: Objective, data: Samples) -> dict[str, Tensor]:
-    """Run the model on a batch and compute each term of the objective."""
-    place = next(model.parameters()).device
-    inputs, labels = samples.inputs.to(place), samples.labels.to(place)
-    weights = None if samples.weights is None else samples.weights.to(place)
-    outputs, features = _outputs_and_features(model, inputs)
-    indices = samples.indices
-    batch = Batch(model, inputs, labels, outputs, weights, indices, features, data)
-    return objective.values(batch)
-
-
-def _outputs_and_features(model, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Run the model once; keep what its backbone gave on the way, if it has one."""
-    if not isinstance(getattr(model, "backbone", None), nn.Module):
-        return ask(model, inputs), None
-    kept = []
-    watch = model.backbone.register_forward_hook(lambda module, given, made: kept.append(made))
-    try:
-        outputs = ask(model, inputs)
-        return outputs, kept[0] if kept and isinstance(kept[0], Tensor) else None
-    finally:
-        watch.remove()

@@ -182,6 +182,23 @@ def has_bare_mean(value):
     )
 
 
+def guesses_are_asked_and_compared(lesson):
+    """A guess is made before the run and compared after it; no guess is stored."""
+    asked = [n for n, cell in enumerate(lesson.code_cells) if "my_guess = " in cell.source]
+    compared = [n for n, cell in enumerate(lesson.code_cells) if "compare_guess" in calls(cell)]
+    if not asked and not compared:
+        return []
+    if len(asked) != len(compared) or any(a >= c for a, c in zip(asked, compared, strict=True)):
+        return ["not each 'my_guess = ...' has a later cell that calls compare_guess("]
+    cells = lesson.code_cells
+    return [
+        f"{place(lesson, cells[ask])}: a guess is stored; put three dots, and run it again"
+        for ask, compare in zip(asked, compared, strict=True)
+        if "my_guess = ..." not in cells[ask].source
+        or "No guess made." not in printed(cells[compare])
+    ]
+
+
 def has_closing_sections_in_order(lesson):
     """Each lesson ends in the same way, so a reader finds things without searching."""
     titles = [section.title for section in lesson.sections]
@@ -327,6 +344,7 @@ FRAME_RULES = [
     imports_come_from_faces,
     experiments_make_a_claim,
     claims_are_about_intervals,
+    guesses_are_asked_and_compared,
     has_closing_sections_in_order,
     closing_sections_have_text,
     failure_is_run,

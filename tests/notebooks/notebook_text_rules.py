@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from lesson import Lesson, anchor, headings, links, place, tokens
 from markdown_it import MarkdownIt
 
+IDENTIFIER = re.compile(r"\bdoi:10\.\S+|\barXiv:\d\S+", re.IGNORECASE)
 IMG_TAG = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
 
 
@@ -93,6 +94,24 @@ def anchors(path):
     return set()
 
 
+def identifiers_are_links(lesson):
+    """A reader follows a reference with one click, in JupyterLab and on a web page."""
+    return [
+        f"{place(lesson, cell)}: {found} is no link"
+        for cell in lesson.markdown_cells
+        for found in bare_identifiers(cell.source)
+    ]
+
+
+def bare_identifiers(markdown):
+    """Yield each DOI and arXiv number that stands in the text and not in a link."""
+    inside = 0
+    for token in tokens(markdown):
+        inside += {"link_open": 1, "link_close": -1}.get(token.type, 0)
+        if token.type == "text" and not inside:
+            yield from IDENTIFIER.findall(token.content)
+
+
 def headings_are_unique(lesson):
     """Two headings of one name would share one link."""
     titles = [title for _, level, title in all_headings(lesson) if level <= 2]
@@ -129,5 +148,6 @@ TEXT_RULES = [
     headings_are_unique,
     pictures_have_alt_text_and_file,
     internal_links_are_alive,
+    identifiers_are_links,
     figures_are_put_into_words,
 ]

@@ -72,6 +72,11 @@ def good_cells():
     ]
 
 
+def compared(said):
+    """Return a cell that compares a guess."""
+    return code("compare_guess(my_guess, measured, why='So.')", stream(said))
+
+
 def write_lesson(folder, cells, name="00_tiny.ipynb"):
     """Store cells in normal form in a course of two lessons and return the path."""
     (folder / "bars.png").write_bytes(b"picture")
@@ -178,6 +183,8 @@ BAD = [
     ("internal_links_are_alive", replaced("[the fails](#When", "[the fails](#When-if"), "When-if"),
     ("internal_links_are_alive", replaced("01_next.ipynb#One", "01_next.ipynb#Two"), "#Two"),
     ("internal_links_are_alive", replaced("01_next.ipynb#One", "02_none.ipynb"), "02_none"),
+    ("identifiers_are_links", inserted(text("A paper, doi:10.1000/1.")), "doi:10.1000/1"),
+    ("identifiers_are_links", inserted(text("| a |\n|---|\n| arXiv:1503.02531 |")), "arXiv:1503"),
     ("figures_are_put_into_words", without("The two bars"), "plot()"),
     ("figures_are_put_into_words", replaced("The two bars", "### The two bars"), "plot()"),
     *[
@@ -242,6 +249,16 @@ BAD = [
             "value=found.mean, low=1",
             "best.mean / other.mean, low=1",
             "min(each.mean for each in found), low=1",
+        )
+    ],
+    *[
+        ("guesses_are_asked_and_compared", inserted(*cells), words)
+        for cells, words in (
+            ([code("my_guess = ...")], "not each"),
+            ([compared("No guess made.\n")], "not each"),
+            ([compared("No guess made.\n"), code("my_guess = ...")], "not each"),
+            ([code("my_guess = 70"), compared("No guess made.\n")], "a guess is stored"),
+            ([code("my_guess = ..."), compared("Your guess 70 is near")], "a guess is stored"),
         )
     ],
     ("has_closing_sections_in_order", replaced("## When this fails", "## Fails"), "When this"),
@@ -342,6 +359,14 @@ class TestHarmlessThings:
             inserted(text("## What does `fit` *do*?\n\n[it](#What-does-fit-do%3F)")),
         ),
         ("exercises_run_untouched", inserted(code("checkpoint()"))),
+        (
+            "guesses_are_asked_and_compared",
+            inserted(code("my_guess = ...  # points"), compared("No guess made.\n")),
+        ),
+        (
+            "identifiers_are_links",
+            inserted(text("[doi:10.1000/1](https://doi.org/10.1000/1), `doi:10.1000/1`")),
+        ),
         ("claims_are_about_intervals", inserted(code("claim('One.', table.mean(), low=1)"))),
         ("claims_are_about_intervals", inserted(code("claim('One.', found, above=other.mean)"))),
         ("claims_are_about_intervals", inserted(code("print(found.mean)\nclaim(x, n, low=1)"))),

@@ -10,13 +10,14 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 from toys import Net, is_same, make_samples, one_thread, state  # noqa: F401, a fixture
 
+from course_utils.data.images import load_digits
 from course_utils.data.samples import Samples
 from course_utils.models.freezing import freeze
 from course_utils.objectives.base import Term
 from course_utils.objectives.losses import CrossEntropy, SquaredError
 from course_utils.objectives.regularizers import L1, L2, L2SP
 from course_utils.training import optimizers
-from course_utils.training.evaluation import sample_loss
+from course_utils.training.evaluation import evaluate, sample_loss
 from course_utils.training.history import TrainingDivergedError
 from course_utils.training.loop import fit, linear_probe
 
@@ -252,6 +253,31 @@ class TestBatches:
         fit(Net(), make_samples(number), CrossEntropy(), num_epochs=2, batch_size=4)
         assert planned == [steps]
         assert max(made) == steps
+
+
+class TestPrecision:
+    def test_mixed_precision_learns_digits_as_well_as_full(self):
+        task = load_digits()
+        found, kinds = {}, {"float32": set(), "bfloat16": set()}
+        for precision, seen in kinds.items():
+            with torch.random.fork_rng():
+                torch.manual_seed(0)
+                model = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+            model[1].register_forward_hook(lambda layer, x, y, seen=seen: seen.add(y.dtype))
+            options = {"num_epochs": 6, "learning_rate": 0.005, "precision": precision}
+            fit(model, task.train, CrossEntropy() + 1e-4 * L2(), **options)
+            found[precision] = evaluate(model, task.validation).accuracy
+            assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+        # answers without training, before the first step, are those of float32
+        assert kinds == {"float32": {torch.float32}, "bfloat16": {torch.float32, torch.bfloat16}}
+        assert found["float32"] > 0.93
+        assert abs(found["bfloat16"] - found["float32"]) < 0.02
+
+    def test_terms_see_full_precision(self):
+        term = Watching()
+        fit(Net(), make_samples(), CrossEntropy() + 0 * term, num_epochs=1, precision="bfloat16")
+        batch = term.seen[-1]
+        assert batch.outputs.dtype == batch.features.dtype == torch.float32
 
 
 class TestHistoryOfFit:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from course_utils.environment.progress import note_exercise
 from course_utils.exercises.checks.answers import NotAttempted, explain_error, is_untouched
 
 
@@ -121,9 +122,11 @@ class Exercise:
             return f"Your answer cannot be used. {explain_error(error)}"
 
     def check(self, answer) -> None:
-        """Print the verdict on an answer and keep its state in `state`."""
+        """Print the verdict on an answer; keep its state in `state` and for `progress`."""
         self.state, text = self.judge_answer(answer)
         print(f"{self.name}: {self.state}. {text}")
+        if self.state is not State.NOT_ATTEMPTED:
+            note_exercise(self.name, str(self.state))
         if self.state is State.NOT_YET:
             print("Look at it again; hint() helps one step further.")
 
