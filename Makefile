@@ -1,7 +1,7 @@
 # Finds a Python that can run the course and hands the command on to course_utils/project/__main__.py.
 # On Windows no make is needed: py -m course_utils.project COMMAND
 .DEFAULT_GOAL := help
-COMMANDS := help lab check test setup notebooks figures bench lock
+COMMANDS := help lab check test setup notebooks figures site slides student browser-test bench lock
 
 .PHONY: $(COMMANDS)
 

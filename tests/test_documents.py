@@ -39,12 +39,14 @@ NAMES = (
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "tests/benchmarks/README.md",
+    "TEACHING.md",
     "GLOSSARY.md",
     "CHEATSHEET.md",
 )
 TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in NAMES}
-README, CONTRIBUTING, _, BENCHMARKS, *_ = TEXTS.values()
-GUIDES = "\n\n".join([README, CONTRIBUTING, BENCHMARKS])  # the changelog names what is gone
+README, CONTRIBUTING, _, BENCHMARKS, TEACHING, *_ = TEXTS.values()
+# The changelog names what is gone.
+GUIDES = "\n\n".join([README, CONTRIBUTING, BENCHMARKS, TEACHING])
 WINDOWS = "py -m course_utils.project "
 VENV = re.compile(r"\.venv(?:/bin/|\\Scripts\\)python -m (\S+)")
 TIME = re.compile(r"\*\*Time\*\* to read (.+?) min, to run (.+?) min, to practise (.+?) min\.")
@@ -292,6 +294,19 @@ class TestLessons:
             is_planned = minutes == ["planned", "", ""]
             assert is_planned == (not links(title)) == (title.strip("[")[:2] not in existing)
             assert question.endswith("?")
+
+    @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")))
+    def test_teaching_gives_each_section_its_minutes_and_they_add_up(self, path):
+        lesson = Lesson.read(path)
+        _, read, _, practise = (code.split()[-1] for code in ["0", *lesson_row(lesson)[2:]])
+        titles = [section.title for section in lesson.sections]
+        part = TEACHING.partition(f"### {path.name[:2]} ")[2].partition("\n### ")[0]
+        assert part, "TEACHING.md says nothing about this lesson"
+        lines = re.search(r"read:\*\* (.+?\.) \*\*To practise:\*\* (.+\.)", part).groups()
+        sections, exercises = (re.findall(r"(?:^|, )(.+?) (\d+)(?=, |\.$)", row) for row in lines)
+        assert [name for name, _ in sections] == titles[: titles.index("Exercises")]
+        assert sum(int(minutes) for _, minutes in sections) == int(read)
+        assert sum(int(minutes) for _, minutes in exercises) == int(practise)
 
     @pytest.fixture
     def demo(self):

@@ -5,6 +5,7 @@ Run ``python -m course_utils.project help`` in the folder of the repository. Lik
 """
 
 import sys
+from functools import partial
 
 # Before all else, and nothing below is newer syntax: any Python 3 gets as far as this line.
 if not (3, 11) <= sys.version_info[:2] <= (3, 13):
@@ -15,7 +16,13 @@ if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         )
     )
 
-from course_utils.project.checks import check_steps, lessons, notebook_step, run_steps
+from course_utils.project.checks import (
+    browser_step,
+    check_steps,
+    lessons,
+    notebook_step,
+    run_steps,
+)
 from course_utils.project.installation import (
     ROOT,
     SetupError,
@@ -36,6 +43,10 @@ make COMMAND                 on Windows: py -m course_utils.project COMMAND
   setup      install everything into .venv (the other commands do it too, when it is needed)
   notebooks  run all notebooks again and store them with their outputs
   figures    draw all figures of figures/ again
+  site       build a book of the stored notebooks, in build/site
+  slides     build slides of the stored notebooks, in build/slides
+  student    copy the notebooks without solutions and outputs, to build/student
+  browser-test  try book, slides and every lesson in Chromium (as long as all lessons take to run)
   bench      measure the benchmark on solar cells again (over an hour; not part of test)
   lock       renew requirements.lock from requirements.txt (needs the network)
   help       show this list
@@ -44,7 +55,7 @@ More arguments: make lab ARGS=--no-browser        py -m course_utils.project lab
     setup      --fresh      throw .venv away, download and install everything anew
     lab        any option of JupyterLab, such as --no-browser
     test       lessons, such as 05, "05 07" or a file: compare only these, check nothing else
-    notebooks  lessons to run, as for test; all without them
+    notebooks, site, slides, student, browser-test    lessons, as for test; all without them
     bench      --splits 3 (number of splits of each kind), --tuning (only cross-validate accuracy),
                --part accuracy (or speed, extraction, layers, pretraining: only it)
     lock       any option of "uv pip compile", such as --upgrade"""
@@ -149,6 +160,19 @@ def _figures(extra):
     return int(bool(failed))
 
 
+def _book(extra, kind):
+    files = lessons(extra)
+    install(ROOT)
+    command = [PYTHON, "-m", "course_utils.project.book", kind, *files]
+    return call(command, environment(ROOT))
+
+
+def _browser_test(extra):
+    step = browser_step(lessons(extra))
+    install(ROOT)
+    return run_steps("make browser-test", step)
+
+
 def _bench(extra):
     install(ROOT)
     script = str(ROOT / "tests" / "benchmarks" / "solar_cells.py")
@@ -169,13 +193,17 @@ def _help(extra):
     return 0
 
 
-COMMANDS = {
+COMMANDS: dict = {
     "lab": _lab,
     "check": _check,
     "test": _test,
     "setup": _setup,
     "notebooks": _notebooks,
     "figures": _figures,
+    "site": partial(_book, kind="site"),
+    "slides": partial(_book, kind="slides"),
+    "student": partial(_book, kind="student"),
+    "browser-test": _browser_test,
     "bench": _bench,
     "lock": _lock,
     "help": _help,

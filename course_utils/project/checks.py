@@ -1,6 +1,7 @@
 """What `make check` and `make test` run: style, imports, types, tests and notebooks."""
 
 import os
+from pathlib import Path
 
 from course_utils.project.installation import ROOT, SetupError, call, environment, program
 from course_utils.project.network import cut_variables, without_network
@@ -54,6 +55,13 @@ def notebook_step(files: list[str]) -> dict[str, list[str]]:
     strict = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=600", "--runxfail"]
     options = [*strict, "--durations=10", "-p", "no:cacheprovider"]
     return {"notebooks": _module("pytest", *files, *options)}
+
+
+def browser_step(files: list[str]) -> dict[str, list[str]]:
+    """Return the step that tries lessons, the book and the slides in a browser."""
+    numbers = " or ".join(f"lesson_{Path(file).name[:2]}" for file in files)
+    chosen = ["-m", "long or not long", "-k", f"not long_lesson or {numbers}", "-rs"]
+    return {"browser": _module("pytest", "tests/browser", *chosen, "--durations=10")}
 
 
 def run_steps(title: str, steps: dict[str, list[str]]) -> int:

@@ -23,6 +23,7 @@ from course_utils.project.network import cut_variables
 
 ROOT = project.ROOT
 COMMANDS = ["help", "lab", "check", "test", "setup", "notebooks", "figures", "bench", "lock"]
+COMMANDS += ["site", "slides", "student", "browser-test"]
 needs_make = pytest.mark.skipif(
     os.name == "nt" or not shutil.which("make"), reason="make is not needed on Windows"
 )
@@ -207,6 +208,19 @@ class TestOtherCommands:
         assert project.main(["figures"]) == 1
         assert [Path(command[1]).name for command, _ in calls] == ["draw_a.py", "draw_b.py"]
         assert "Not drawn: draw_a.py" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("name", ["site", "slides", "student"])
+    def test_book_slides_and_copies_are_made_of_the_named_lessons(self, name, calls):
+        assert project.main([name, "05"]) == 0
+        ((command, _),) = calls
+        assert command[1:] == ["-m", "course_utils.project.book", name, *lessons(["05"])]
+
+    def test_browser_tries_the_named_lessons_also_the_long_ones(self, calls):
+        assert project.main(["browser-test", "05", "07"]) == 0
+        ((command, _),) = calls
+        assert command[command.index("pytest") + 1] == "tests/browser"
+        assert "long or not long" in command
+        assert command[command.index("-k") + 1] == "not long_lesson or lesson_05 or lesson_07"
 
     def test_benchmark_is_a_script_that_gets_the_arguments(self, calls):
         assert project.main(["bench", "--splits", "3"]) == 0

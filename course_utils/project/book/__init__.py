@@ -1,0 +1,1 @@
+"""What is made of the stored notebooks: a book, slides, and copies for students."""

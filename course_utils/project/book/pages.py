@@ -1,0 +1,142 @@
+"""The pages of the book: copies of the README and of notebooks, made ready for Sphinx."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import nbformat
+
+from course_utils.project.book.folders import copy_figures
+from course_utils.project.installation import ROOT
+
+LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])+)\]\(([^()\s]+)\)")
+HEADING = re.compile(r"^#{1,3} (.+)$", re.MULTILINE)
+OPENED_BY_DOTS = re.compile(r"click\s+on\s+its\s+dots\s+to\s+open\s+it")
+SOLUTION_PROMPTS = {"code_prompt_show": "Show a solution", "code_prompt_hide": "Hide the solution"}
+LANGUAGES = {"name": "python", "pygments_lexer": "ipython3"}
+
+
+def slug(title):
+    """Return the target of links to a heading, as on the web; it is also that of its own slug.
+
+    Parameters
+    ----------
+    title : str
+        A heading, or what JupyterLab makes of it in a link.
+
+    Examples
+    --------
+    >>> slug("What moves, and how fast?") == slug("What-moves,-and-how-fast?")
+    True
+    """
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
+def inner_links(markdown, folder, pages, *, anchors=slug):
+    """Keep links to the web and to pages of the book; of others keep the text only.
+
+    Parameters
+    ----------
+    markdown : str
+        Text of a page.
+    folder : pathlib.PurePath
+        Where the page lies in the book.
+    pages : set of str
+        Paths of all pages in the book.
+    anchors : callable, default=slug
+        What makes the anchor of a link that of the book.
+
+    Examples
+    --------
+    >>> inner_links("[a](#One-Two) [b](02.ipynb) [c](LICENSE)", Path(), {"02.ipynb"})
+    '[a](#one-two) [b](02.ipynb) c'
+    """
+
+    def link(match):
+        text, target = match.groups()
+        name, has_anchor, anchor = target.partition("#")
+        if re.match("[a-z]+:", target):
+            return match.group()
+        parts = (folder / name).as_posix()
+        if name and re.sub(r"[^/.]+/\.\./", "", parts) not in pages:
+            return text
+        return f"[{text}]({name}{has_anchor}{anchors(unquote(anchor))})"
+
+    return LINK.sub(link, markdown)
+
+
+def write_pages(folder, lessons):
+    """Write the sources of the book: a start page, which is the README, and a page a lesson.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        An empty folder.
+    lessons : list of pathlib.Path
+        Notebooks, in the order of the book.
+    """
+    pages = {f"notebooks/{path.name}" for path in lessons}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    start = inner_links(readme, Path(), pages) + contents(lessons)
+    (folder / "index.md").write_text(start, encoding="utf-8")
+    (folder / "notebooks").mkdir()
+    copy_figures(folder)
+    for path in lessons:
+        page = book_page(nbformat.read(path, as_version=4), pages)
+        nbformat.write(page, folder / "notebooks" / path.name)
+
+
+def contents(lessons):
+    """Return the list of lessons that Sphinx shows beside each page.
+
+    Parameters
+    ----------
+    lessons : list of pathlib.Path
+        Notebooks.
+    """
+    lines = ["", "```{toctree}", ":hidden:", ""]
+    for path in lessons:
+        notebook = nbformat.read(path, as_version=4)
+        lines.append(f"{path.name[:2]} {lesson_title(notebook)} <notebooks/{path.stem}>")
+    return "\n".join([*lines, "```", ""])
+
+
+def lesson_title(notebook):
+    """Return the first heading of a notebook.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        A lesson.
+    """
+    return HEADING.search(notebook.cells[0].source).group(1)
+
+
+def book_page(notebook, pages):
+    """Make a notebook a page of the book: links, folded solutions, a text for each picture.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        A lesson; it is changed in place.
+    pages : set of str
+        Paths of all pages in the book.
+
+    Returns
+    -------
+    nbformat.NotebookNode
+        The same notebook.
+    """
+    section = ""
+    notebook.metadata["language_info"] = LANGUAGES
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            section = (HEADING.findall(cell.source) or [section])[-1]
+            cell.source = inner_links(cell.source, Path("notebooks"), pages)
+            cell.source = OPENED_BY_DOTS.sub("click on it to open it", cell.source)
+        else:
+            alt = f"Figure of the part “{section}”. The text around it says what it shows."
+            cell.metadata["mystnb"] = {"image": {"alt": alt}, **SOLUTION_PROMPTS}
+            if "solution" in cell.metadata.get("tags", []):
+                cell.metadata.tags.append("hide-cell")
+    return notebook

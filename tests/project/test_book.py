@@ -1,0 +1,181 @@
+"""Tests of the folders, pages, slides and copies that are made of the notebooks."""
+
+import ast
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from course_utils.project.book import __main__ as book
+from course_utils.project.book.cutting import cut_lesson, shown_part
+from course_utils.project.book.folders import built_aside, package_folder
+from course_utils.project.book.heights import PAGE, height
+from course_utils.project.book.pages import book_page, inner_links, lesson_title
+from course_utils.project.book.student import INSTEAD, student_copy
+from course_utils.project.installation import ROOT
+
+LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PAGES = {f"notebooks/{path.name}" for path in LESSONS}
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def tagged(notebook, tag):
+    return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
+
+
+class TestFolders:
+    def test_new_folder_takes_the_place_of_the_old_one(self, tmp_path):
+        target = tmp_path / "site"
+        for name in ("old.html", "new.html"):
+            with built_aside(target) as folder:
+                (folder / name).touch()
+        assert [path.name for path in tmp_path.rglob("*")] == ["site", "new.html"]
+
+    def test_after_an_error_the_old_one_is_as_it_was(self, tmp_path):
+        target = tmp_path / "site"
+        target.mkdir()
+        (target / "old.html").touch()
+        with pytest.raises(ValueError, match="broken"), built_aside(target) as folder:
+            (folder / "new.html").touch()
+            raise ValueError("broken")
+        assert [path.name for path in tmp_path.rglob("*")] == ["site", "old.html"]
+
+    def test_failure_is_one_line_and_leaves_what_was_built(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.setattr(book, "ROOT", tmp_path)
+        lesson = tmp_path / "00.ipynb"
+        nbformat.write(new_notebook(cells=[new_markdown_cell("# A\n\n[b](#nowhere)")]), lesson)
+        for name, words in [("site", "nowhere"), ("student", "says 0 times")]:
+            (tmp_path / "build" / name).mkdir(parents=True)
+            assert book.main([name, str(lesson)]) == 1
+            error = capsys.readouterr().err
+            assert error.startswith("Not built: ")
+            assert words in error
+            assert error.count("\n") == 1
+            assert list((tmp_path / "build" / name).iterdir()) == []
+
+    def test_missing_part_of_a_package_is_named(self):
+        with pytest.raises(FileNotFoundError, match="sphinx-revealjs has no folder missing"):
+            package_folder("sphinx-revealjs", "missing")
+
+
+class TestPages:
+    @pytest.mark.parametrize(
+        ("link", "expected"),
+        [
+            ("[a](https://example.org/x)", "[a](https://example.org/x)"),
+            ("[a](05_domain_alignment.ipynb#What-now?)", "[a](05_domain_alignment.ipynb#what-now)"),
+            ("[a](#When-this-fails)", "[a](#when-this-fails)"),
+            ("[a](../tests/benchmarks/README.md)", "a"),
+            ("![a](../figures/formula.png)", "![a](../figures/formula.png)"),
+            ("[`__init__`](../course_utils)", "`__init__`"),
+        ],
+    )
+    def test_links_that_leave_the_book_become_text(self, link, expected):
+        assert inner_links(link, Path("notebooks"), PAGES) == expected
+
+    def test_solutions_are_folded_and_pictures_have_a_text(self):
+        page = book_page(read(LESSONS[0]), PAGES)
+        assert tagged(page, "hide-cell") == tagged(page, "solution") != []
+        alts = [c.metadata.mystnb["image"]["alt"] for c in page.cells if c.cell_type == "code"]
+        assert all(alt.startswith("Figure of the part “") for alt in alts)
+
+
+class TestSlides:
+    def test_deck_of_each_lesson_says_all_that_the_lesson_says(self):
+        for path in LESSONS:
+            lesson = read(path)
+            slides = cut_lesson(lesson)
+            text = "\n".join(cell.source for cell in slides.cells)
+            for cell in lesson.cells:
+                if cell.cell_type == "code" and "solution" in cell.metadata.get("tags", []):
+                    assert cell.source not in text
+                elif cell.cell_type == "markdown" and "## References" not in cell.source:
+                    words = cell.source.split("\n\n")[-1].splitlines()[0]
+                    assert words in text, (path.name, words)
+
+    def test_slide_shows_one_sentence_of_a_paragraph_and_says_the_rest(self):
+        cell = new_markdown_cell("## Title\n\nOne. Two.\n\n- a point\n\n<details>Why.</details>")
+        slide, notes = cut_lesson(new_notebook(cells=[cell])).cells
+        assert slide.source == "## Title\n\nOne.\n\n- a point"
+        assert slide.metadata.slideshow.slide_type == "slide"
+        assert "One. Two." in notes.source
+        assert "Why." in notes.source
+        assert notes.metadata.slideshow.slide_type == "notes"
+
+    @pytest.mark.parametrize("text", ["**A. B** is bold.", "In $a. B$ is a formula.", "No end"])
+    def test_sentence_is_not_cut_inside_of_marks(self, text):
+        assert shown_part(text) == text
+
+    def test_prediction_is_shown_wherever_it_stands_in_a_paragraph(self):
+        text = "It depends. Much. **Your prediction.** By how much?"
+        assert shown_part(text) == text
+
+    def test_result_is_not_on_the_slide_of_its_prediction(self):
+        output = new_output("stream", text="10")
+        cells = [new_code_cell("import os"), new_markdown_cell("**Your prediction.** How many?")]
+        cells += [new_code_cell("print(10)", outputs=[output])]
+        slides = cut_lesson(new_notebook(cells=cells)).cells
+        kinds = [cell.metadata.slideshow.slide_type for cell in slides]
+        assert kinds == ["subslide", "notes", "subslide"]
+
+    def test_what_does_not_fit_one_page_goes_on_the_next(self):
+        for path in LESSONS:
+            filled = 0
+            for cell in cut_lesson(read(path)).cells:
+                kind = cell.metadata.slideshow.slide_type
+                if kind != "notes":
+                    filled = height(cell) + (filled if kind == "-" else 0)
+                    assert filled <= PAGE or kind != "-"
+
+
+@pytest.fixture(scope="module", params=LESSONS, ids=[path.stem for path in LESSONS])
+def pair(request):
+    """Return a lesson and its copy for students."""
+    lesson = read(request.param)
+    return lesson, student_copy(lesson, PAGES)
+
+
+class TestStudent:
+    def test_has_no_solution_and_no_output_and_says_so(self, pair):
+        _, student = pair
+        assert tagged(student, "solution") == []
+        code = [cell for cell in student.cells if cell.cell_type == "code"]
+        assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
+        text = "\n".join(cell.source for cell in student.cells if cell.cell_type == "markdown")
+        assert text.count(INSTEAD) == 1
+        assert "holds a solution" not in text
+
+    def test_keeps_everything_else(self, pair):
+        lesson, student = pair
+        assert len(student.cells) == len(lesson.cells) - len(tagged(lesson, "solution"))
+        assert tagged(student, "exercise") != []
+        assert lesson_title(student) == lesson_title(lesson)
+        assert tagged(lesson, "solution") != []  # the lesson itself is as it was
+
+    def test_reads_no_name_that_only_a_solution_defines(self, pair):
+        lesson, student = pair
+        solved = names(tagged(lesson, "solution"), ast.Store)
+        others = [cell for cell in student.cells if cell.cell_type == "code"]
+        assert solved & names(others, ast.Load) <= names(others, ast.Store)
+
+    def test_lesson_that_says_nothing_of_solutions_is_refused(self):
+        with pytest.raises(ValueError, match="says 0 times where its solutions are"):
+            student_copy(new_notebook(cells=[new_markdown_cell("## Exercises")]), PAGES)
+
+
+def names(cells, context):
+    """Return the names that code cells define (`ast.Store`) or read (`ast.Load`)."""
+    found = set()
+    for cell in cells:
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, context):
+                found.add(node.id)
+            if context is ast.Store and isinstance(node, ast.FunctionDef | ast.ClassDef):
+                found.add(node.name)
+            if context is ast.Store and isinstance(node, ast.arg):
+                found.add(node.arg)
+    return found
