@@ -5,7 +5,6 @@ The rows of a text file are read by Python's csv, those of JSON lines by json.
 
 import csv
 import io
-import json
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from course_utils.data.encodings import decoded
 from course_utils.data.findings import DataError, shown
+from course_utils.data.json_lines import is_json, json_rows
 from course_utils.data.own import Findings
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -61,11 +61,25 @@ def read_rows(path: Path, column: str, findings: Findings) -> list[Row]:
     if not path.is_file():
         raise DataError(f"path is {shown(str(path))}, where no file is; give a table")
     text = decoded(path, findings)
-    if path.suffix.lower() in (".jsonl", ".ndjson", ".json"):
-        raw = _of_json(text, column, findings)
-    else:
-        raw = _of_cells(text, column, findings)
+    read = json_rows if is_json(path) else _of_cells
+    raw = read(text, column, findings)
     return [row for where, cells in raw if (row := _row(where, cells, column, findings))]
+
+
+def kind_of(path: Path) -> str:
+    """Return whether a table is one of pictures, ``"image"``, or of texts, ``"text"``.
+
+    Raises
+    ------
+    DataError
+        If it is no table, as `read_rows`.
+    """
+    text = decoded(path, Findings())
+    if is_json(path):
+        names = next((set(cells) for _, cells in json_rows(text, "image", Findings())), set())
+        return "image" if "image" in names else "text"
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return "image" if any("image" in names for names in _names(first).values()) else "text"
 
 
 def _row(where: str, cells: dict[str, str], column: str, findings: Findings) -> Row | None:
@@ -125,10 +139,7 @@ def _of_cells(text: str, column: str, findings: Findings) -> Iterator[tuple[str,
 def _header(text: str, column: str) -> tuple[str, list[str]]:
     """Return the separator, and the names of the columns: those that the first line has by it."""
     first = next((line for line in text.splitlines() if line.strip()), "")
-    found = {}
-    for separator in SEPARATORS:
-        cells = next(csv.reader([first], delimiter=separator), [])
-        found[separator] = [" ".join(cell.split()).casefold() for cell in cells]
+    found = _names(first)
     fits = [s for s, names in found.items() if column in names and "label" in names]
     best = fits[0] if fits else max(found, key=lambda separator: len(found[separator]))
     names = found[best]
@@ -143,6 +154,16 @@ def _header(text: str, column: str) -> tuple[str, list[str]]:
         if names.count(name) > 1:
             raise DataError(f"the column {name!r} is there twice; give each one a name of its own")
     return best, names
+
+
+def _names(first: str) -> dict[str, list[str]]:
+    """Return the names of the columns by each separator."""
+    found = {}
+    with _cells_of_any_length():
+        for separator in SEPARATORS:
+            cells = next(csv.reader([first], delimiter=separator), [])
+            found[separator] = [" ".join(cell.split()).casefold() for cell in cells]
+    return found
 
 
 def _records(text: str, separator: str, quoting: int) -> Iterator[tuple[int, list[str]]]:
@@ -174,33 +195,3 @@ def _cells_of_any_length():
         yield
     finally:
         csv.field_size_limit(before)
-
-
-def _of_json(text: str, column: str, findings: Findings) -> Iterator[tuple[str, dict]]:
-    """Yield the objects of JSON lines."""
-    if text.lstrip().startswith("["):
-        raise DataError("it is one JSON list; write one object in each line (JSON lines)")
-    for line, content in enumerate(text.split("\n"), start=1):
-        if not content.strip():
-            continue
-        where = f"line {line}"
-        try:
-            found = json.loads(content)
-        except (ValueError, RecursionError):
-            findings.leave_out("no JSON", where, "it is no JSON object, or is cut off")
-            continue
-        if not isinstance(found, dict):
-            findings.leave_out("no JSON", where, "it is no JSON object with names")
-            continue
-        cells = {name: _as_cell(value) for name, value in found.items()}
-        if missing := [name for name in (column, "label") if cells.get(name) is None]:
-            findings.leave_out("empty cell", where, f"its {missing[0]} is missing, or no text")
-        else:
-            yield where, {name: cell or "" for name, cell in cells.items()}
-
-
-def _as_cell(value: object) -> str | None:
-    """Return texts and whole numbers as text, and None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    return str(value)
