@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from course_utils.data.encodings import decoded
 from course_utils.data.findings import DataError, shown
@@ -166,7 +167,7 @@ def _names(first: str) -> dict[str, list[str]]:
     return found
 
 
-def _records(text: str, separator: str, quoting: int) -> Iterator[tuple[int, list[str]]]:
+def _records(text: str, separator: str, quoting: Literal[0, 3]) -> Iterator[tuple[int, list[str]]]:
     """Yield the first line and the cells of each record.
 
     Raises

@@ -163,7 +163,7 @@ def _as_rgb(image: Image.Image, notes: dict[str, str]) -> Image.Image:
         notes[{"CMYK": "CMYK", "P": "palette"}[image.mode]] = words[image.mode]
     if image.has_transparency_data:
         layers = image.convert("RGBA")
-        if layers.getchannel("A").getextrema()[0] < 255:
+        if np.asarray(layers.getchannel("A")).min() < 255:
             notes["transparent"] = "what is transparent became white"
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, layers)

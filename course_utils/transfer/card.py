@@ -5,7 +5,6 @@ from course_utils.data.own import OwnData
 from course_utils.transfer.onnx_file import LARGEST
 
 FEW_GROUPS = 20  # below that, a bootstrap over groups is too narrow
-SURE = 0.05  # gain over the classical method that counts as one
 
 
 def percent(value: float) -> str:

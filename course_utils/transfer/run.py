@@ -12,9 +12,10 @@ from course_utils.environment.door import checked
 from course_utils.environment.machine import use_device
 from course_utils.transfer.card import card, readable
 from course_utils.transfer.onnx_file import write_onnx
-from course_utils.transfer.pipeline import STEPS, Run, finish
+from course_utils.transfer.pipeline import STEPS, finish
 from course_utils.transfer.saved import save_transfer
 from course_utils.transfer.settings import Settings, check_device
+from course_utils.transfer.state import Run
 from course_utils.transfer.store import FolderError, Store, write_text
 
 LEFT_AWAY = ("look", "calibration")  # of the report: too long, or part of the test
@@ -138,7 +139,7 @@ def _kept(run: Run, found) -> TransferResult:
 def _report(run: Run) -> dict:
     """Put together what the steps have found; no times, which differ from run to run."""
     data = run.data
-    about = {"name": run.path.resolve().stem, "kind": data.kind}
+    about: dict = {"name": run.path.resolve().stem, "kind": data.kind}
     about["settings"] = run.settings.as_dict()
     about["data"] = {
         "number": len(data),

@@ -86,7 +86,7 @@ def _tune_images(name, model, data, parts, settings) -> dict:
     made = {part: _activations(beginning, data, rows, settings) for part, rows in parts.items()}
     samples = {part: Samples(made[part], data.labels[rows]) for part, rows in parts.items()}
     history = _fit(rest, samples, settings, "image", IMAGE_RATES)
-    logits = predict(rest, samples["validation"].inputs.float())
+    logits = predict(rest, made["validation"].float())
     return _told(history, samples, logits)
 
 
