@@ -45,11 +45,11 @@ class Findings:
     found: list[DataFinding] = field(default_factory=list)
 
     def leave_out(self, kind: str, where: str, reason: str) -> None:
-        """Note that an input is not used."""
+        """Note that an input is not used. See `DataFinding`."""
         self.found.append(DataFinding(kind, shown(where), False, reason))
 
     def note(self, kind: str, where: str, reason: str) -> None:
-        """Note something about what is used."""
+        """Note something about what is used. See `DataFinding`."""
         self.found.append(DataFinding(kind, shown(where), True, reason))
 
 

@@ -43,7 +43,8 @@ def interval(right: Tensor, clusters: Tensor) -> dict:
         from scipy.stats import binomtest  # slow to import
 
         found = binomtest(int(right.sum()), len(right)).proportion_ci(LEVEL, method="wilson")
-        return {"value": value, "low": found.low, "high": found.high, "method": "Wilson"}
+        low, high = float(found.low), float(found.high)
+        return {"value": value, "low": low, "high": high, "method": "Wilson"}
     return bootstrap(lambda rows: right[rows].double().mean().item(), clusters)
 
 
@@ -155,7 +156,7 @@ def calibration_error(probabilities: Tensor, labels: Tensor) -> float:
 
 
 def confusion(said: Tensor, labels: Tensor, num_classes: int) -> list[list[int]]:
-    """Count answers: a row for each true class, a column for each answer.
+    """Count answers ``said``: a row for each class of ``labels``, a column for each answer.
 
     Examples
     --------

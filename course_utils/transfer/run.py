@@ -10,9 +10,10 @@ from course_utils.data.findings import shown
 from course_utils.environment.arguments import described
 from course_utils.environment.door import checked
 from course_utils.environment.machine import use_device
-from course_utils.transfer.card import card, readable
+from course_utils.transfer.card import card
 from course_utils.transfer.onnx_file import write_onnx
 from course_utils.transfer.pipeline import STEPS, finish
+from course_utils.transfer.readable import readable
 from course_utils.transfer.saved import save_transfer
 from course_utils.transfer.settings import Settings, check_device
 from course_utils.transfer.state import Run
