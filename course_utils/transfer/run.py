@@ -9,7 +9,7 @@ import torch
 from course_utils.data.findings import shown
 from course_utils.environment.arguments import described
 from course_utils.environment.door import checked
-from course_utils.environment.machine import use_device
+from course_utils.environment.machine import release_memory, use_device
 from course_utils.transfer.card import card
 from course_utils.transfer.onnx_file import write_onnx
 from course_utils.transfer.pipeline import STEPS, finish
@@ -113,8 +113,10 @@ def transfer(
         store.open(settings, resume=resume)
         with store.locked():
             run = Run(path, settings, store)
-            found = finish(run, say)
-            return _kept(run, found)
+            try:
+                return _kept(run, finish(run, say))
+            finally:
+                release_memory()  # half a gigabyte, which a notebook would go on to hold
 
 
 def _check_places(path: Path, out: Path) -> None:
