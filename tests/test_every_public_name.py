@@ -16,11 +16,13 @@ import matplotlib.figure
 import numpy as np
 import pytest
 import torch
+from own_inputs import good_folder, good_table
 from text_toys import SENTENCES, tiny_bert, tiny_gpt, tiny_tokenizer
 from torch import Tensor, nn
 from toys import Net, apart, is_same, state
 
 from course_utils.data.augmentation import flipped_views
+from course_utils.data.own_texts import read_text_table
 from course_utils.data.samples import Samples
 from course_utils.data.tasks import Task
 from course_utils.data.texts import Texts
@@ -37,6 +39,7 @@ ROOMS = [
     *("environment", "data", "models", "features", "objectives", "training", "experiments"),
     "audit",
     "plotting",
+    "transfer",
 ]
 SECRET = 4242.4242
 X = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
@@ -59,13 +62,14 @@ HOLDERS = {
         "Term",
         "Batch",
     ),
+    *("DataError", "DataFinding", "DataReport", "OwnData", "TransferModel", "TransferResult"),
     *("History", "Metrics", "Draws", "Estimate", "Method", "Tokenizer", "MethodTable"),
 }
 # With its data and weights at hand each of these takes seconds: only wrong arguments are tried.
 SLOW = {
     *("load_bbc_news", "load_digits", "load_mnist", "load_solar_cells", "solar_cell_images"),
     *("news_texts", "imagenet_backbone", "imagenet_classifier", "text_encoder", "load_encoder"),
-    *("check_environment", "repeat"),
+    *("check_environment", "repeat", "transfer", "load_transfer"),
     *("load_backbone", "load_cifar10", "load_fashion_mnist"),
 }
 
@@ -101,6 +105,22 @@ def saved():
     model = small_cnn(2)
     save_classifier(model, "model.safetensors", classes=("a", "b"))
     return "model.safetensors"
+
+
+def own_folder():
+    return str(good_folder(Path(tempfile.mkdtemp(dir=".")) / "pictures"))
+
+
+def own_table():
+    Path("table.csv").write_text(good_table(), encoding="utf-8")
+    return "table.csv"
+
+
+def picture_table():
+    names = sorted(Path(own_folder()).glob("*/*.png"))
+    lines = [f"{name},{name.parent.name}" for name in names]
+    Path("pictures.csv").write_text("\n".join(["image,label", *lines]), encoding="utf-8")
+    return "pictures.csv"
 
 
 def run_once(seed):
@@ -316,6 +336,20 @@ EXAMPLES = {
     "nce.source_labels": Y.clone,
     "paired_difference.first": lambda: [0.1, 0.2, 0.4],
     "paired_difference.second": lambda: [0.2, 0.2, 0.3],
+    "read_image_folder.path": own_folder,
+    "read_image_table.path": picture_table,
+    "read_text_table.path": own_table,
+    "split_own_data.data": lambda: read_text_table(own_table()),
+    "transfer.data": lambda: "no such folder",
+    "transfer.out": lambda: "out",
+    "transfer.resume": lambda: False,
+    "transfer.tune": lambda: False,
+    "transfer.device": lambda: "cpu",
+    "transfer.size": lambda: 32,
+    "transfer.max_tokens": lambda: 16,
+    "transfer.epochs": lambda: 1,
+    "transfer.say": lambda: print,
+    "load_transfer.path": lambda: "no such folder",
     "replace_head.model": lambda: small_cnn(2),
     "Results.rows": lambda: small_results().rows,
     "sample_text.model": tiny_gpt,

@@ -162,13 +162,52 @@ def use_threads(number: int | None = None) -> int:
     return torch.get_num_threads()
 
 
+_CHOSEN: list[str] = []  # devices that `use_device` asks for, the innermost last
+
+
 def device() -> str:
-    """Return the best device that torch finds: "cuda", "mps" (Apple) or "cpu"."""
+    """Return the best device that torch finds: "cuda", "mps" (Apple) or "cpu". See `use_device`."""
     import torch
 
+    if _CHOSEN:
+        return _CHOSEN[-1]
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+@contextmanager
+def use_device(name: str) -> Iterator[str]:
+    """Let `device` name this one for a while: all of the course then computes there.
+
+    Parameters
+    ----------
+    name : {'auto', 'cpu', 'cuda', 'mps'}
+        ``'auto'`` is the best one.
+
+    Raises
+    ------
+    ValueError
+        If the name is another one, or torch does not find that device.
+
+    Examples
+    --------
+    >>> with use_device("cpu"):
+    ...     print(device())
+    cpu
+    """
+    import torch
+
+    there = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available()}
+    there["mps"] = torch.backends.mps.is_available()
+    if not isinstance(name, str) or not there.get(name):
+        allowed = ", ".join(repr(each) for each, is_there in there.items() if is_there)
+        raise ValueError(f"device is {name!r}; this machine has {allowed}")
+    _CHOSEN.append(device() if name == "auto" else name)
+    try:
+        yield _CHOSEN[-1]
+    finally:
+        _CHOSEN.pop()
 
 
 def cache_directory() -> Path:
