@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from course_utils.data.findings import shown
+from course_utils.data.findings import DataError, shown
 from course_utils.environment.arguments import described
 from course_utils.environment.door import checked
 from course_utils.environment.machine import use_device
@@ -111,10 +111,14 @@ def transfer(
         raise TypeError(f"resume is {described(resume)}; give True or False")
     with use_device(check_device(device)):
         store.open(settings, resume=resume)
-        with store.locked():
-            run = Run(path, settings, store)
-            found = finish(run, say)
-            return _kept(run, found)
+        try:
+            with store.locked():
+                run = Run(path, settings, store)
+                found = finish(run, say)
+                return _kept(run, found)
+        except DataError:
+            store.forget()
+            raise
 
 
 def _check_places(path: Path, out: Path) -> None:
