@@ -45,8 +45,8 @@ def _loading(report: dict) -> list[str]:
         "",
         "`model.onnx` is the same network for other programs (inputs: "
         f"{', '.join(onnx['inputs'])}; its logits differ from torch by at most "
-        f"{onnx['largest_difference']:.1g}, allowed {LARGEST:g}). `config.json` says "
-        "what is done with an input before.",
+        f"{onnx['largest_difference']:.1g}, allowed "
+        f"{LARGEST:g}). `config.json` says what is done with an input before.",
     ]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from course_utils.data.findings import shown
+from course_utils.data.findings import DataError, shown
 from course_utils.environment.arguments import described
 from course_utils.environment.door import checked
 from course_utils.environment.machine import release_memory, use_device
@@ -111,12 +111,15 @@ def transfer(
         raise TypeError(f"resume is {described(resume)}; give True or False")
     with use_device(check_device(device)):
         store.open(settings, resume=resume)
-        with store.locked():
-            run = Run(path, settings, store)
-            try:
+        try:
+            with store.locked():
+                run = Run(path, settings, store)
                 return _kept(run, finish(run, say))
-            finally:
-                release_memory()  # half a gigabyte, which a notebook would go on to hold
+        except DataError:
+            store.forget()
+            raise
+        finally:
+            release_memory()  # half a gigabyte, which a notebook would go on to hold
 
 
 def _check_places(path: Path, out: Path) -> None:

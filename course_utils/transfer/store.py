@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,12 +104,22 @@ class Store:
         finally:
             lock.release()
 
+    def forget(self) -> None:
+        """Take away what `open` has made, if no step is done: nothing is worth resuming."""
+        if {path.stem for path in self.steps.iterdir()} <= {"settings", "lock"}:
+            shutil.rmtree(self.steps)
+            if not any(self.folder.iterdir()):
+                self.folder.rmdir()
+
     def has(self, step: str) -> bool:
         """Whether a step is done."""
         return (self.steps / f"{step}.json").is_file()
 
     def write(self, step: str, result: dict, tensors: dict[str, Tensor] | None = None) -> None:
-        """Keep what a step has found; its numbers first, since the text says that it is done."""
+        """Keep what a step has found.
+
+        Its ``tensors`` go first, since the ``result`` says that it is done.
+        """
         if tensors:
             kept = {name: tensor.contiguous() for name, tensor in tensors.items()}
             write_tensors(kept, self.steps / f"{step}.safetensors", {})

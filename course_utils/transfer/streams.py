@@ -60,11 +60,13 @@ def batches(pictures: Pictures, start: int = 0) -> Iterator[Tensor]:
     DataError
         If one can no longer be read.
     """
+    left = len(pictures) - start
+    workers = min(max(1, available_processors() - 1), MOST_WORKERS)
     loader = DataLoader(
         pictures,
         sampler=range(start, len(pictures)),
         batch_size=AT_ONCE,
-        num_workers=min(max(1, available_processors() - 1), MOST_WORKERS),
+        num_workers=workers if left > CHUNK else 0,  # for few, starting them takes longer
         collate_fn=_stacked,
     )
     for batch in loader:
