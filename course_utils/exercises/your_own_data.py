@@ -40,7 +40,7 @@ _CASES = [
     (
         {"train": [0, 1, 2], "validation": [3], "test": [4, 5]},
         ["a", "a", "b", "c", "b", "d"],
-        "Group b has a row in train and one in test. Count groups, not rows.",
+        "Only group b is torn, between train and test; a is whole. Count groups, not rows.",
     ),
     (
         {"train": [0, 1], "validation": [2, 3], "test": [4]},

@@ -128,4 +128,11 @@ CHINESE = {
     "detector": "检测器",
     "audit": "审查",
     "merged": "合并的（LoRA 权重）",
+    # 12
+    "pipeline": "流水线（处理流程）",
+    "group": "分组（须留在同一部分的样本）",
+    "model card": "模型卡",
+    "safetensors": "safetensors（只存数值的权重文件格式）",
+    "ONNX": "开放神经网络交换格式（ONNX）",
+    "resume": "断点续跑",
 }

@@ -34,7 +34,7 @@ def test_medium_mistakes_are_named():
     mistakes = [
         (rows_not_groups, "Count groups, not rows"),
         (train_and_test_only, "between any two parts"),
-        (each_repeated_group, "may stand in one part"),
+        (each_repeated_group, "a is whole"),
     ]
     assert_named(your_own_data.medium, mistakes)
 
