@@ -11,7 +11,6 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from course_utils.environment.door import checked
 from course_utils.environment.running_cell import is_work_of_the_learner, notebook_name
 
 RIGHT, NEAR = "right", "near"
@@ -77,7 +76,6 @@ def forget_progress() -> None:
     print("Progress is forgotten.")
 
 
-@checked
 def note_exercise(name: str, state: str) -> None:
     """Keep the state of an exercise of the running lesson; one that was right stays right.
 
@@ -87,7 +85,13 @@ def note_exercise(name: str, state: str) -> None:
         Name of the exercise, such as ``"easy"``.
     state : str
         ``"right"`` or ``"not yet"``.
+
+    Raises
+    ------
+    TypeError
+        If one of them is no text.
     """
+    _check_texts(name=name, state=state)
 
     def change(lesson):
         if lesson["exercises"].get(name) != RIGHT:
@@ -96,7 +100,6 @@ def note_exercise(name: str, state: str) -> None:
     _note(change)
 
 
-@checked
 def note_guess(about: str, verdict: str) -> None:
     """Keep the verdict on a guess of the running lesson; only the first one is a prediction.
 
@@ -106,7 +109,13 @@ def note_guess(about: str, verdict: str) -> None:
         What was guessed.
     verdict : str
         ``"near"``, ``"too low"`` or ``"too high"``.
+
+    Raises
+    ------
+    TypeError
+        If one of them is no text.
     """
+    _check_texts(about=about, verdict=verdict)
     _note(lambda lesson: lesson["guesses"].setdefault(about, verdict))
 
 
@@ -132,6 +141,13 @@ def data_directory() -> Path:
             "set COURSE_DATA_DIR to a folder that you may write to"
         ) from error
     return folder
+
+
+def _check_texts(**given: object) -> None:
+    """Refuse what is no text, without the door: that would load torch before it is needed."""
+    for name, value in given.items():
+        if not isinstance(value, str):
+            raise TypeError(f"{name} is of type {type(value).__name__}; give a text")
 
 
 def _note(change: Callable[[dict], object]) -> None:

@@ -73,8 +73,9 @@ def limits(report: dict) -> list[str]:
         found.append(f"Fewer than 30 test inputs, so wide intervals: {', '.join(rare[:10])}.")
     if report["data"]["groups"] is None:
         found.append("No groups were given: inputs that belong together may stand in both parts.")
-    elif report["data"]["groups"] < FEW_GROUPS:
-        found.append(f"Only {report['data']['groups']} groups: the intervals may be too narrow.")
+    elif report["test"]["groups"] < FEW_GROUPS:
+        number = report["test"]["groups"]
+        found.append(f"Only {number} groups in the test part: the intervals may be too narrow.")
     if report["test"]["accuracy"]["value"] == 1:
         found.append(
             "No error was seen, so a bootstrap has no width: only Wilson's interval counts."

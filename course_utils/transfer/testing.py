@@ -60,6 +60,7 @@ def tested(
     gain = right.double() - (others["classical"] == labels).double()
     return {
         "number": len(labels),
+        "groups": len(clusters.unique()),
         "accuracy": interval(right, clusters),
         "balanced_accuracy": bootstrap(lambda r: balanced(said[r], labels[r]), clusters),
         "baselines": {name: interval(each == labels, clusters) for name, each in others.items()},

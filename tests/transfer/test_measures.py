@@ -12,6 +12,7 @@ from course_utils.transfer.measures import (
     interval,
     temperature_for,
 )
+from course_utils.transfer.sentences import limits
 
 
 @pytest.fixture
@@ -60,3 +61,14 @@ def test_counts_are_those_of_scikit_learn(answers):
     said = logits.argmax(1)
     assert confusion(said, labels, 3) == confusion_matrix(labels, said).tolist()
     assert balanced(said, labels) == pytest.approx(balanced_accuracy_score(labels, said))
+
+
+@pytest.mark.parametrize(("in_test", "warns"), [(11, True), (40, False)])
+def test_few_groups_in_the_test_part_are_a_limit_though_the_data_have_many(in_test, warns):
+    report = {
+        "data": {"groups": 200},
+        "test": {"groups": in_test, "classes": [], "accuracy": {"value": 0.8}},
+        "audit": {"ok": True},
+    }
+    told = [line for line in limits(report) if "groups in the test part" in line]
+    assert bool(told) == warns
