@@ -135,4 +135,6 @@ CHINESE = {
     "safetensors": "safetensors（只存数值的权重文件格式）",
     "ONNX": "开放神经网络交换格式（ONNX）",
     "resume": "断点续跑",
+    "bootstrap": "自助法（重抽样）",
+    "Wilson's interval": "威尔逊区间",
 }
