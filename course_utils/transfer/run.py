@@ -109,6 +109,7 @@ def transfer(
     _check_places(path, store.folder)
     if not isinstance(resume, bool):
         raise TypeError(f"resume is {described(resume)}; give True or False")
+    release_memory()  # what the caller no longer uses
     with use_device(check_device(device)):
         store.open(settings, resume=resume)
         try:
@@ -134,6 +135,7 @@ def _kept(run: Run, found) -> TransferResult:
     """Write everything that is for keeps; the report comes last, and says that it is all there."""
     folder = run.store.folder
     save_transfer(found, folder)
+    release_memory()  # of the audit, before the exporter takes several copies of the weights
     onnx = write_onnx(found, run.inputs("validation", 4), folder / "model.onnx")
     report = _report(run) | {"onnx": onnx}
     write_text(folder / "README.md", card(report))
