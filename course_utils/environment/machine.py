@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from numbers import Integral
 from pathlib import Path
 
+from course_utils.environment.user_folders import user_folder
+
 # Names and numbers of glibc's malloc.h. By itself glibc gives pages back after almost every layer,
 # and the next layer gets them again, cleared one by one by the system: up to a third of the time of
 # a pass over images. 32 MiB is the most that every glibc takes for the second.
@@ -223,15 +225,7 @@ def cache_directory() -> Path:
     import platformdirs
 
     default = platformdirs.user_cache_dir("transfer-learning-course", appauthor=False)
-    directory = Path(os.environ.get("COURSE_CACHE_DIR") or default).expanduser().absolute()
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(
-            f"the cache directory is {directory}, which cannot be made a folder "
-            f"({error.strerror}); set COURSE_CACHE_DIR to a folder that you may write to."
-        ) from error
-    return directory
+    return user_folder("cache directory", default, "COURSE_CACHE_DIR")
 
 
 def progress_bar(

@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from course_utils.environment.running_cell import is_work_of_the_learner, notebook_name
+from course_utils.environment.user_folders import user_folder
 
 RIGHT, NEAR = "right", "near"
 _NAME = "progress.json"
@@ -132,15 +133,7 @@ def data_directory() -> Path:
     import platformdirs
 
     default = platformdirs.user_data_dir("transfer-learning-course", appauthor=False)
-    folder = Path(os.environ.get("COURSE_DATA_DIR") or default).expanduser().absolute()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(
-            f"the data folder is {folder}, which cannot be made ({error.strerror}); "
-            "set COURSE_DATA_DIR to a folder that you may write to"
-        ) from error
-    return folder
+    return user_folder("data folder", default, "COURSE_DATA_DIR")
 
 
 def _check_texts(**given: object) -> None:
