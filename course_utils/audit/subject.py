@@ -136,6 +136,11 @@ class Subject:
         """A trial that the probes of the objective share: they call its objective only."""
         return self.trial()
 
+    def forget(self) -> None:
+        """Let go of the copies that checks share; each is made anew when it is asked for."""
+        self.trained.clear()
+        vars(self).pop("spare", None)
+
     def loss(self, part: Part) -> Any:
         """Return what the objective says, with its gradient; nothing is checked.
 
