@@ -181,6 +181,7 @@ EXAMPLES = {
     "images": IMAGES.clone,
     "indices": lambda: torch.arange(8),
     "inputs": X.clone,
+    "items": lambda: [0, 1],
     "kind": lambda: "mono",
     "label": lambda: "path",
     "label_smoothing": lambda: 0.1,

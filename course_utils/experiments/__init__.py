@@ -3,6 +3,7 @@
 from course_utils.experiments.benchmark import benchmark_results
 from course_utils.experiments.claims import ClaimError, claim
 from course_utils.experiments.corrections import holm
+from course_utils.experiments.each import for_each
 from course_utils.experiments.estimates import Draws, Estimate, estimate, paired_difference
 from course_utils.experiments.guesses import compare_guess
 from course_utils.experiments.methods import Method, MethodTable
@@ -21,6 +22,7 @@ __all__ = [
     "claim",
     "compare_guess",
     "estimate",
+    "for_each",
     "holm",
     "paired_difference",
     "repeat",

@@ -1,0 +1,64 @@
+"""`for_each` returns what each call returned, whoever did it, and loses nothing when one fails."""
+
+import os
+
+import pytest
+import torch
+from torch import nn
+
+from course_utils.experiments import RunError, for_each
+
+
+def draw(seed):
+    torch.manual_seed(seed)
+    return nn.Linear(3, 2), torch.get_num_threads(), os.getpid()
+
+
+def break_at_two(item):
+    if item == 2:
+        raise ValueError("no")
+    return item
+
+
+class TestForEach:
+    def test_returns_networks_in_the_order_of_the_items(self):
+        found = for_each(draw, [5, 1, 3])
+        assert list(found) == [5, 1, 3]
+        for seed, (network, threads, process) in found.items():
+            assert torch.equal(network.weight, draw(seed)[0].weight)
+            assert threads == 1
+            assert process != os.getpid()
+
+    def test_one_worker_stays_in_this_process(self):
+        assert {each[2] for each in for_each(draw, (0, 1), num_workers=1).values()} == {os.getpid()}
+
+    def test_keeps_memory_format(self):
+        image = torch.zeros(1, 3, 4, 4).contiguous(memory_format=torch.channels_last)
+        found = for_each(lambda _: image, [0])[0]
+        assert found.is_contiguous(memory_format=torch.channels_last)
+
+    @pytest.mark.parametrize("num_workers", [1, 2])
+    def test_a_failure_keeps_what_was_finished(self, num_workers):
+        with pytest.raises(
+            RunError, match="call number 3 failed: ValueError: no. 2 of 4"
+        ) as caught:
+            for_each(break_at_two, range(4), num_workers=num_workers)
+        assert caught.value.finished.items() >= {0: 0, 1: 1}.items()
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            ((3, [1]), "function is"),
+            ((abs, 3), "items is"),
+            ((abs, [[1]]), "items is"),
+            ((abs, []), "items has 0 items"),
+            ((abs, [1, 2, 1]), "3 items, 2 of them different"),
+        ],
+    )
+    def test_refuses_other_arguments(self, arguments, told):
+        with pytest.raises((TypeError, ValueError), match=told):
+            for_each(*arguments)
+
+    def test_refuses_no_worker(self):
+        with pytest.raises(ValueError, match="num_workers"):
+            for_each(abs, [1], num_workers=0)
