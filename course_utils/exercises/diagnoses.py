@@ -52,7 +52,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
     ),
     "a bare encoder": (
         "c",
-        "An encoder gives hidden states. Logits come from a head, which it does not have.",
+        "An encoder gives vectors. Logits come from a head, which it does not have.",
         {
             "a": "The tokens are whole numbers, as they must be.",
             "b": "The mask does not change what comes out, only what is looked at.",

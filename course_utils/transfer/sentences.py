@@ -80,6 +80,12 @@ def limits(report: dict) -> list[str]:
         found.append(
             "No error was seen, so a bootstrap has no width: only Wilson's interval counts."
         )
+    classical, chosen = report["baseline"]["classical"], report["choice"]
+    if classical["validation"] > chosen["accuracy"]:
+        found.append(
+            f"On validation {classical['name']} was ahead of {chosen['name']}, "
+            f"{percent(classical['validation'])} to {percent(chosen['accuracy'])}."
+        )
     if not report["audit"]["ok"]:
         found.append("The audit found something wrong; see the report.")
     found.append("The weights come from other people's data, with their gaps and their bias.")
@@ -117,8 +123,10 @@ def result_lines(report: dict) -> list[str]:
         f"- Accuracy: {with_interval(test['accuracy'])}, {test['number']:,} inputs, measured once.",
         f"- Balanced accuracy: {with_interval(test['balanced_accuracy'])}.",
         *(
-            f"- {report['baseline'][name]['name'].capitalize()}: {with_interval(found)}."
-            for name, found in test["baselines"].items()
+            f"- {name[:1].upper()}{name[1:]}: {with_interval(found)}."
+            for name, found in (
+                (report["baseline"][key]["name"], found) for key, found in test["baselines"].items()
+            )
         ),
         f"- {verdict(report)}",
         f"- Calibration error (15 bins): {percent(calibration['error_before'])}, and "

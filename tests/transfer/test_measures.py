@@ -63,12 +63,26 @@ def test_counts_are_those_of_scikit_learn(answers):
     assert balanced(said, labels) == pytest.approx(balanced_accuracy_score(labels, said))
 
 
-@pytest.mark.parametrize(("in_test", "warns"), [(11, True), (40, False)])
-def test_few_groups_in_the_test_part_are_a_limit_though_the_data_have_many(in_test, warns):
-    report = {
+def report_with(groups=40, baseline=0.6):
+    return {
         "data": {"groups": 200},
-        "test": {"groups": in_test, "classes": [], "accuracy": {"value": 0.8}},
+        "test": {"groups": groups, "classes": [], "accuracy": {"value": 0.8}},
+        "baseline": {"classical": {"name": "counted words", "validation": baseline}},
+        "choice": {"name": "linear probe", "accuracy": 0.7},
         "audit": {"ok": True},
     }
+
+
+@pytest.mark.parametrize(("in_test", "warns"), [(11, True), (40, False)])
+def test_few_groups_in_the_test_part_are_a_limit_though_the_data_have_many(in_test, warns):
+    report = report_with(groups=in_test)
     told = [line for line in limits(report) if "groups in the test part" in line]
     assert bool(told) == warns
+
+
+@pytest.mark.parametrize(("baseline", "warns"), [(0.6, False), (0.7, False), (0.8, True)])
+def test_a_baseline_that_is_ahead_on_validation_is_a_limit(baseline, warns):
+    told = [line for line in limits(report_with(baseline=baseline)) if "was ahead" in line]
+    assert (
+        told == ["On validation counted words was ahead of linear probe, 80.0 % to 70.0 %."] * warns
+    )
