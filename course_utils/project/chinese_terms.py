@@ -19,6 +19,8 @@ CHINESE = {
     "95 % interval": "95% 置信区间",
     "cannot tell": "无法判断",
     "claim": "论断",
+    "training, validation, test": "训练集、验证集、测试集",
+    "point": "百分点",
     # 01
     "domain": "领域（域）",
     "task": "任务",
@@ -46,6 +48,10 @@ CHINESE = {
     "residual": "残差",
     "target only, source only": "仅用目标数据，仅用源数据",
     "buffer": "缓冲区（不参与训练的张量）",
+    "epoch": "轮次（epoch）",
+    "linear layer, bias": "线性层；偏置",
+    "optimiser, Adam": "优化器；Adam",
+    "leave-one-out": "留一法",
     # 03
     "representation $\\varphi$": "表示（表征）",
     "stage": "阶段（网络的一段）",
@@ -63,6 +69,8 @@ CHINESE = {
     "warm-up": "学习率预热",
     "WiSE-FT": "权重空间集成微调（WiSE-FT）",
     "model soup": "模型汤（权重平均）",
+    "channel, convolution, filter": "通道；卷积；滤波器（卷积核）",
+    "BatchNorm": "批归一化",
     # 05
     "unsupervised domain adaptation": "无监督域适应",
     "alignment": "对齐",
@@ -74,6 +82,9 @@ CHINESE = {
     "gradient reversal": "梯度反转",
     "collapse": "坍塌（类别信息丢失）",
     "importance weighting": "重要性加权",
+    "closed form": "闭式解",
+    "covariance": "协方差",
+    "held-out": "留出的",
     # 06
     "teacher, student": "教师模型，学生模型",
     "distillation": "知识蒸馏",
