@@ -147,8 +147,12 @@ def _check_arguments(model, optimizer, source, objective, preprocessing) -> None
     if any(map(is_lazy, model.parameters())):
         raise ValueError("model has layers without a size yet; call it once: model(inputs)")
     if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
-        call = ", called: (model.parameters(), lr=...)" if isinstance(optimizer, type) else ""
-        raise TypeError(f"optimizer is {described(optimizer)}; give one of torch.optim{call}")
+        cure = "give one of torch.optim"
+        if isinstance(optimizer, type):
+            cure += ", called: (model.parameters(), lr=...)"
+        elif isinstance(getattr(optimizer, "optimizer", None), torch.optim.Optimizer):
+            cure = "it wraps one of torch.optim: give its attribute optimizer"
+        raise TypeError(f"optimizer is {described(optimizer)}; {cure}")
     if source is not None and not isinstance(source, nn.Module | dict):
         raise TypeError(f"source is {described(source)}; give a module, or its state_dict()")
     if objective is not None and not callable(objective) and not hasattr(objective, "parts"):

@@ -2,12 +2,11 @@
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map
 
 from course_utils.audit.report import Finding
 from course_utils.audit.subject import BATCH, Subject, after_steps
 from course_utils.models.lora import LoRALinear
-
-INNER = nn.MultiheadAttention | nn.RNNBase  # they have a dropout inside that is no layer
 
 
 def frozen_weights(subject: Subject) -> Finding:
@@ -60,27 +59,51 @@ def frozen_dropout(subject: Subject) -> Finding:
 
 
 def _active_dropout(subject: Subject) -> list[str]:
-    """Return the paths of dropout in frozen parts that changes what goes through it.
+    """Return the paths of modules in frozen parts that answer the same input in another way.
 
-    Its flag alone does not tell: a hook may put it into evaluation mode for each pass.
+    Their flags do not tell: a hook may put a layer into evaluation mode for each pass, and
+    dropout may be a function. So the innermost module that draws random numbers is asked again.
     """
-    kinds = nn.modules.dropout._DropoutNd  # noqa: SLF001  (the base class has no public name)
     trial = subject.trial_in_training()
-    frozen, active = _frozen_parts(trial.model, with_children=True), []
-    for path, module in trial.model.named_modules():
-        if isinstance(module, kinds) and path in frozen:
-            module.register_forward_hook(
-                lambda _, given, found, path=path: (
-                    None if torch.equal(given[0], found) else active.append(path)
-                )
-            )
-        elif isinstance(module, INNER) and path in frozen and module.dropout > 0:
-            module.register_forward_hook(
-                lambda module, *_, path=path: active.append(path) if module.training else None
-            )
+    frozen, before, drawn = _frozen_parts(trial.model, with_children=True), {}, {}
+
+    def note(module, given, named):
+        before[module] = _random_state(), tree_map(_copied, (given, named))
+
+    def compare(module, given, named, found):
+        state, inputs = before.pop(module, (None, None))  # none if it has called itself
+        inside = any(each in drawn for each in module.modules())
+        if inputs and not inside and state != _random_state():
+            drawn[module] = inputs, tree_map(_copied, found)
+
+    paths = {module: path for path, module in trial.model.named_modules() if path in frozen}
+    hooks = []
+    for module in paths:
+        hooks.append(module.register_forward_pre_hook(note, with_kwargs=True, prepend=True))
+        hooks.append(module.register_forward_hook(compare, with_kwargs=True))
     if frozen:
         trial.scores(subject.part().first(BATCH))
-    return active
+    for hook in hooks:
+        hook.remove()
+    return [paths[module] for module, seen in drawn.items() if _is_noisy(module, *seen)]
+
+
+def _random_state() -> list[bytes]:
+    """Return the states of torch's random numbers, of all devices."""
+    more = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return [state.numpy().tobytes() for state in (torch.get_rng_state(), *more)]
+
+
+def _copied(value):
+    """Return a copy of a tensor: a module may change its inputs."""
+    return value.detach().clone() if isinstance(value, Tensor) else value
+
+
+def _is_noisy(module, inputs, found) -> bool:
+    """Return whether a module answers the same inputs in another way."""
+    given, named = inputs
+    pairs = zip(tree_leaves(found), tree_leaves(module(*given, **named)), strict=True)
+    return any(not torch.equal(a, b) for a, b in pairs if isinstance(a, Tensor))
 
 
 def _frozen_parts(model: nn.Module, *, with_children: bool = False) -> set[str]:

@@ -1,4 +1,10 @@
-"""Why a check cannot be made, and foreign errors on one line."""
+"""Why a check cannot be made, and foreign errors on one line, without the data."""
+
+import re
+
+TENSOR = re.compile(r"\b(tensor|Parameter containing: tensor|array)\(.*\)?", re.DOTALL)
+NUMBERS = re.compile(r"\[[^\]]*\d(\.|e-)[^\]]*\]+")  # real numbers: a shape has none
+QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
 class NotCheckable(Exception):  # noqa: N818  (it reports a state, not an error)
@@ -20,10 +26,15 @@ class TimeOverError(NotCheckable):
 
 
 def one_line(error: Exception) -> str:
-    """Return an exception as a sentence on one line of about 150 characters."""
+    """Return an exception as a sentence on one line of about 150 characters.
+
+    Tensors and lists of real numbers are left out, and what a ValueError quotes: they may be data.
+    """
     try:
         told = str(error)
     except Exception:  # a foreign class may fail even here
         told = ""
+    told = NUMBERS.sub("[...]", TENSOR.sub(r"\1(...)", told))
+    told = QUOTED.sub("'...'", told) if isinstance(error, ValueError) else told
     text = " ".join(f"{type(error).__name__}: {told}".split()).removesuffix(":")
     return f"{text.rstrip('.')}." if len(text) <= 150 else text[:147] + "..."

@@ -107,7 +107,10 @@ class Report:
             + "</tr>"
             for cells in ((f.verdict, f.check, f.found, f.next_step) for f in self.worst_first())
         )
-        heads = "".join(f"<th>{head}</th>" for head in ("verdict", "check", "found", "next step"))
+        heads = "".join(
+            f"<th style='text-align:left'>{head}</th>"
+            for head in ("verdict", "check", "found", "next step")
+        )
         return (
             f"<table><caption>{self._summary()}</caption>"
             f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"

@@ -52,6 +52,8 @@ def _near(name, far) -> Finding:
     if not far:
         return Finding(name, "not checked", "The model has no matrix or filter to compare.")
     equal = sum(value == 0 for value in far.values())
+    if equal == len(far):
+        return Finding(name, "ok", f"All {equal} weights equal the source.")
     path = max(far, key=far.__getitem__)
     told = f"{equal} of {len(far)} weights equal the source; {path} moved most, by {far[path]:.0%}."
     return Finding(name, "ok", told)

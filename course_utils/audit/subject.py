@@ -184,6 +184,7 @@ def logits_of(model: nn.Module, inputs: Any) -> Tensor:
     """Return the scores (N, K) that a model answers, however it wraps them.
 
     Of several tensors it is the first with a gradient: a frozen part often gives its features, too.
+    One number is a loss.
 
     Raises
     ------
@@ -200,7 +201,7 @@ def logits_of(model: nn.Module, inputs: Any) -> Tensor:
     elif isinstance(found, dict):
         found = next((found[name] for name in SCORES if name in found), None)
     elif isinstance(found, tuple | list):
-        tensors = [each for each in found if isinstance(each, Tensor)]
+        tensors = [each for each in found if isinstance(each, Tensor) and each.ndim]
         found = next((t for t in tensors if t.requires_grad), next(iter(tensors), None))
     if not isinstance(found, Tensor):
         raise NotCheckable("The model gives no scores: no tensor, and nothing named logits.")

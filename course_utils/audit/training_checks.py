@@ -169,6 +169,8 @@ def _steps(subject: Subject, part: Part, rate: float) -> Iterator[float]:
         if not isinstance(value, Tensor) or value.ndim or not value.requires_grad:
             return
         value.backward()
+        for p in learning:  # Adam refuses sparse gradients, such as those of an embedding
+            p.grad = p.grad.to_dense() if p.grad is not None and p.grad.is_sparse else p.grad
         stepper.step()
         yield value.item()
 
@@ -176,23 +178,31 @@ def _steps(subject: Subject, part: Part, rate: float) -> Iterator[float]:
 def modes(subject: Subject) -> Finding:
     """Check that answers come from evaluation mode, and depend on one input alone."""
     name = "mode and batches"
-    part = subject.part("test", "validation").first(BATCH)
+    part = subject.part("test", "validation", "train").first(BATCH)
     if len(part) < 4:
         return Finding(name, "not checked", "Give four or more samples.")
-    trial = subject.trial()
-    model = trial.model
-    together = trial.scores(part)
-    half = trial.scores(part.first(len(part) // 2))
+    trial, model = subject.trial(), subject.model
     told = f"The mode is {'training' if model.training else 'evaluation'}."
-    difference = _difference(together, half)
+    difference = _by_the_rest(trial, part)
     if difference < 0.01:
         return Finding(name, "ok", f"{told} An answer does not depend on the rest of the batch.")
+    if model.training:
+        trial.model.eval()
+        inside = _by_the_rest(trial, part)
+        if inside >= 0.01:  # evaluation would not cure it
+            told = f"Even in evaluation mode an answer changes by {inside:.0%} with its batch."
+            return Finding(name, "wrong", told, _what_mixes(trial, part))
     told += f" An answer changes by {difference:.0%} with the rest of the batch."
     if not model.training:
         return Finding(name, "wrong", told, _what_mixes(trial, part))
     if subject.optimizer is not None or "train" in subject.parts:
         return Finding(name, "ok", f"{told} That is so while you train.")
     return Finding(name, "suspicious", told, "Call model.eval() before you trust an answer.")
+
+
+def _by_the_rest(trial, part) -> float:
+    """Return by how much answers change if half of the batch is missing."""
+    return _difference(trial.scores(part), trial.scores(part.first(len(part) // 2)))
 
 
 def _difference(together, others) -> float:

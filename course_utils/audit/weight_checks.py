@@ -159,5 +159,8 @@ def learning_rate(subject: Subject) -> Finding:
         return Finding(name, "suspicious", told, "Lower the learning rate, or train in float32.")
     told = f"One step moves the middle weight by {middle:.1%} of its length."
     if middle > WIPED:
+        if any(p.grad is not None and p.grad.any() for p in subject.model.parameters()):
+            told += " An old gradient is added to the new one."
+            return Finding(name, "suspicious", told, "Call zero_grad() after each step.")
         return Finding(name, "suspicious", told, "Lower the learning rate, or warm it up.")
     return Finding(name, "ok", told)

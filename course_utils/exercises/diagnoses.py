@@ -81,9 +81,9 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
         "c",
         "The optimiser was made before the head was replaced; it moves a head that is gone.",
         {
-            "a": "The cured run has the same rate, and reads most digits.",
+            "a": "Another optimiser with this rate teaches the head: see the next cell.",
             "b": "The new head has requires_grad=True, as any new layer.",
-            "d": "The labels are right; the cured run uses the same.",
+            "d": "They are the labels from which the probe above has learned.",
         },
     ),
     "drifting statistics": (
@@ -101,7 +101,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
         {
             "a": "More labels do not bring back what the first steps destroyed.",
             "b": "The weights were loaded; before the first step all is well.",
-            "c": "Momentum does not explain it: other optimisers wipe as well.",
+            "c": "Adam has momentum; more of it makes no step shorter.",
         },
     ),
     "frozen, but moving": (
@@ -153,7 +153,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
         "c",
         "The largest of many noisy test scores is too good, even if no epoch is better.",
         {
-            "a": "More epochs give more numbers to choose from. Is that harmless?",
+            "a": "Chosen on validation, one of forty epochs does no harm: see the next cells.",
             "b": "The model cannot learn here: labels are random.",
             "d": "The test samples are no copies of training samples.",
         },
@@ -164,7 +164,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
         {
             "b": "A nearest neighbour is not too simple: it is perfect on what it has seen.",
             "c": "Shuffling before a split is right, if there are no copies.",
-            "d": "The classes are counted evenly.",
+            "d": "Each class has as many images as each other one, and as many copies.",
         },
     ),
     "classes in another order": (
@@ -173,7 +173,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
         {
             "a": "On images that are not in folders it reads nine of ten.",
             "c": "The images are the same as before.",
-            "d": "The mode is right; the cured run uses the same.",
+            "d": "evaluate() measures in evaluation mode.",
         },
     ),
     "a weak teacher": (

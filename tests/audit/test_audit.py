@@ -272,7 +272,7 @@ class TestReport:
     def test_a_table_for_jupyterlab_is_escaped_and_has_heads(self, report):
         table = report._repr_html_()
         assert "&lt;nan&gt;" in table
-        assert table.count("<th>") == 4
+        assert table.count("<th style='text-align:left'>") == 4  # as the cells below
         assert table.index("wrong") < table.index("suspicious")
 
     def test_scripts_stop_at_what_is_wrong_alone(self, report):
