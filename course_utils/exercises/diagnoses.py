@@ -5,7 +5,7 @@ from course_utils.exercises.checks.judges import compare_choice
 
 # for each patient: the right letter, why it is right, and why each other letter is not
 DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
-    "adjusted ReLU": (
+    "answers that stay the same": (
         "c",
         "ReLU has no weights. Python lets you hang any name on any object.",
         {
@@ -14,7 +14,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
             "d": "Nothing is drawn at random here.",
         },
     ),
-    "a loss for each sample": (
+    "backward() refuses": (
         "b",
         'reduction="none" gives one loss per sample; backward() needs one number.',
         {
@@ -23,7 +23,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
             "d": "Ten classes and ten outputs: that fits.",
         },
     ),
-    "never pretrained": (
+    "worse than a colleague's": (
         "a",
         "small_cnn() makes random weights. No line loads others: a name is no weight.",
         {
@@ -32,7 +32,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
             "d": "Freezing is right for a probe.",
         },
     ),
-    "weights that do not fit": (
+    "no more complaints": (
         "d",
         "strict=False skips each tensor that does not fit, without a word.",
         {
@@ -41,7 +41,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
             "c": "BatchNorm is not in this network.",
         },
     ),
-    "a feature layer trained as classes": (
+    "a loss that begins at 7": (
         "b",
         "The 1,024 numbers are features. A head with ten outputs is missing.",
         {
@@ -50,7 +50,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
             "d": "The labels go from 0 to 9, in order.",
         },
     ),
-    "a bare encoder": (
+    "an error about a name": (
         "c",
         "An encoder gives vectors. Logits come from a head, which it does not have.",
         {
@@ -68,7 +68,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
             "c": "The loop runs all its steps.",
         },
     ),
-    "a typo": (
+    "all parameters learn": (
         "a",
         "It is requires_grad. A misspelt name is a new attribute, which nothing reads.",
         {
@@ -77,7 +77,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
             "d": "BatchNorm is not in this network.",
         },
     ),
-    "a head that does not learn": (
+    "one answer in ten": (
         "c",
         "The optimiser was made before the head was replaced; it moves a head that is gone.",
         {
@@ -86,7 +86,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
             "d": "They are the labels from which the probe above has learned.",
         },
     ),
-    "drifting statistics": (
+    "features that change": (
         "b",
         "BatchNorm updates its statistics in training mode, frozen or not.",
         {
@@ -95,7 +95,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
             "d": "The optimiser knows weights, not buffers.",
         },
     ),
-    "wiped weights": (
+    "worse than its own start": (
         "d",
         "In each step Adam moves each weight by about the rate; these weights are no larger.",
         {
@@ -113,7 +113,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
             "d": "There is no BatchNorm in this network.",
         },
     ),
-    "merged LoRA": (
+    "a loss without a gradient": (
         "c",
         "Merged, A and B are part of the base weight, and the forward pass does not use them.",
         {
@@ -122,7 +122,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
             "d": "Inputs never need a gradient; the weights that learn do.",
         },
     ),
-    "another network's inputs": (
+    "digits that it misses": (
         "b",
         "The weights know values from 0 to 1. These go to 255.",
         {
@@ -131,7 +131,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
             "d": "The classes have the same order.",
         },
     ),
-    "eval() forgotten": (
+    "another accuracy than yesterday": (
         "a",
         "In training mode BatchNorm uses the batch. Sorted batches of one class shift by its mean.",
         {
@@ -140,7 +140,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
             "d": "There is no dropout in this network.",
         },
     ),
-    "mean of batch means": (
+    "two accuracies for the same answers": (
         "d",
         "The last batch is small, and counts as much as a full one.",
         {
@@ -149,7 +149,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
             "c": "32-bit numbers are exact enough here.",
         },
     ),
-    "the best epoch": (
+    "skill in coin flips": (
         "c",
         "The largest of many noisy test scores is too good, even if no epoch is better.",
         {
@@ -158,7 +158,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
             "d": "The test samples are no copies of training samples.",
         },
     ),
-    "copies in the test set": (
+    "a nearest neighbour too good": (
         "a",
         "Copies were made before the split, so many test images are also training images.",
         {
@@ -167,7 +167,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
             "d": "Each class has as many images as each other one, and as many copies.",
         },
     ),
-    "classes in another order": (
+    "no better than a guess": (
         "b",
         "The folders are sorted by name: eight comes first. The model's 0 is the digit zero.",
         {
@@ -176,7 +176,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
             "d": "evaluate() measures in evaluation mode.",
         },
     ),
-    "a weak teacher": (
+    "a teacher that hardly counts": (
         "d",
         "Without the square the loss shrinks with the temperature; with mean, with the classes.",
         {
@@ -185,7 +185,7 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
             "c": "The temperature is the same on both sides.",
         },
     ),
-    "a seed that fixes nothing": (
+    "two runs that differ": (
         "c",
         "numpy and torch have a generator each; the head is drawn by torch.",
         {
@@ -214,10 +214,10 @@ def diagnose(patient: str, answer) -> None:
 
     Examples
     --------
-    >>> diagnose("a typo", ...)
-    a typo: no diagnosis yet. Choose a letter.
-    >>> diagnose("a typo", "B")
-    a typo: look again. parameters() lists all of them.
+    >>> diagnose("all parameters learn", ...)
+    all parameters learn: no diagnosis yet. Choose a letter.
+    >>> diagnose("all parameters learn", "B")
+    all parameters learn: look again. parameters() lists all of them.
     """
     expected, why, reasons = DIAGNOSES[patient]
     if is_untouched(answer):

@@ -110,9 +110,11 @@ class TestDiagnoses:
 
     @pytest.mark.parametrize("answer", [..., None, "...", ""])
     def test_no_answer_is_no_mistake(self, answer, capsys):
-        diagnose("a typo", answer)
-        assert capsys.readouterr().out == "a typo: no diagnosis yet. Choose a letter.\n"
+        diagnose("all parameters learn", answer)
+        assert (
+            capsys.readouterr().out == "all parameters learn: no diagnosis yet. Choose a letter.\n"
+        )
 
     def test_another_answer_is_told_what_may_be_chosen(self, capsys):
-        diagnose("a typo", "e")
+        diagnose("all parameters learn", "e")
         assert "Choose one of: 'a', 'b', 'c', 'd'" in capsys.readouterr().out
