@@ -29,7 +29,8 @@ All words of the lessons, each defined once, by the lesson in the last column.
 |---|---|---|---|
 """
 FOOT = """
-This page is made from the tables *Words* of the lessons: [how](CONTRIBUTING.md#pages-that-are-made).
+This page is made from the tables *Words* of the lessons:
+[how](CONTRIBUTING.md#pages-that-are-made).
 """
 
 

@@ -16,8 +16,8 @@ HEAD = """\
 
 ## The lessons
 
-Times are minutes to read, to run and to practise, as the lessons state them. To run was measured on two cores of shared
-servers; `make test` measures it again, in `reports/costs.csv`.
+Times are minutes to read, to run and to practise, as the lessons state them. To run was measured
+on two cores of shared servers; `make test` measures it again, in `reports/costs.csv`.
 
 | lesson | question | read | run | practise | needs |
 |---|---|---|---|---|---|
@@ -34,14 +34,15 @@ flowchart TD
 
 ## What stands behind the lessons
 
-All references of the lessons that have a DOI or an arXiv number, each with the claim or method that it stands behind, and
-where that is.
+All references of the lessons that have a DOI or an arXiv number, each with the claim or method
+that it stands behind, and where that is.
 
 | reference | stands behind |
 |---|---|
 """
 FOOT = """
-This page is made from the first cells and the *References* of the lessons: [how](CONTRIBUTING.md#pages-that-are-made).
+This page is made from the first cells and the *References* of the lessons:
+[how](CONTRIBUTING.md#pages-that-are-made).
 """
 
 

@@ -74,7 +74,8 @@ def parts_of(item: str) -> list[tuple[str, str, str, str]]:
     """
     found, authors = [], ""
     pieces = LINK.split(item)  # text, number, address, text, ..., text
-    for text, number, address, rest in zip(*(pieces[n::3] for n in range(3)), pieces[3::3]):
+    for place in range(0, len(pieces) - 1, 3):
+        text, number, address, rest = pieces[place : place + 4]
         named = list(AUTHORS.finditer(text))
         # without authors of its own it is another work of the same ones
         other = NOTE.sub("", text).strip(" ,;.").removeprefix("and ")
