@@ -1,7 +1,7 @@
 """The book in a browser, as a file on a machine without a network."""
 
 import pytest
-from browsing import barriers, formulas, opened
+from browsing import barriers, formulas, nameless_pictures, opened
 
 PAGES = ["index", "notebooks/02_loss_plus_regularization", "notebooks/11_bug_clinic", "READING"]
 
@@ -24,6 +24,7 @@ def test_page_opens_without_an_error_or_a_barrier_and_is_as_wide_as_a_phone(
         assert drawn > 100 or name != PAGES[1]
         assert page.locator("html").get_attribute("data-theme") == scheme
         assert barriers(page) == []
+        assert nameless_pictures(page) == []
         page.set_viewport_size({"width": 390, "height": 844})
         assert page.evaluate("document.documentElement.scrollWidth") == 390
 

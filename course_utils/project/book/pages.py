@@ -8,6 +8,7 @@ import nbformat
 
 from course_utils.project.book.folders import copy_figures
 from course_utils.project.book.graph import drawn_graphs
+from course_utils.project.book.pictures import describe_pictures
 from course_utils.project.installation import ROOT
 
 TEXTS = ("READING.md", "CHEATSHEET.md", "GLOSSARY.md", "TEACHING.md")
@@ -150,16 +151,16 @@ def book_page(notebook, pages):
     nbformat.NotebookNode
         The same notebook.
     """
-    section = ""
     notebook.metadata["language_info"] = LANGUAGES
+    describe_pictures(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            section = (HEADING.findall(cell.source) or [section])[-1]
             cell.source = inner_links(cell.source, Path("notebooks"), pages)
             cell.source = OPENED_BY_DOTS.sub("click on it to open it", cell.source)
         else:
-            alt = f"Figure of the part “{section}”. The text around it says what it shows."
-            cell.metadata["mystnb"] = {"image": {"alt": alt}, **SOLUTION_PROMPTS}
+            alts = [each.get("metadata", {}).get("image/png", {}) for each in cell.outputs]
+            image = next((alt for alt in alts if alt), {})  # a cell draws one picture at most
+            cell.metadata["mystnb"] = {"image": {"alt": image.get("alt", "")}, **SOLUTION_PROMPTS}
             if "solution" in cell.metadata.get("tags", []):
                 cell.metadata.tags.append("hide-cell")
     return notebook
