@@ -22,8 +22,8 @@ READY = """async () => {
   await jupyterapp.shell.currentWidget.context.ready;
   await jupyterapp.shell.currentWidget.sessionContext.ready;
 }"""
-# JupyterLab opens what was open before, too, behind the notebook that is asked for
-ACTIVE = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell.jp-mod-active"
+# ?reset in an address: else JupyterLab opens what was open before, too
+ACTIVE = ".jp-Notebook .jp-Cell.jp-mod-active"
 CELLS = "() => jupyterapp.shell.currentWidget.model.sharedModel.toJSON().cells"
 GO_TO = """async number => {
   const notebook = jupyterapp.shell.currentWidget.content;
@@ -139,7 +139,7 @@ def run(page, number, source=None):
 
 
 def test_exercise_turns_from_not_attempted_to_right(lab, browser):
-    with opened(browser, f"{lab}/11_bug_clinic.ipynb") as page:
+    with opened(browser, f"{lab}/11_bug_clinic.ipynb?reset") as page:
         page.evaluate(READY)
         exercise, *_ = numbers_of(page, "exercise")
         assert "not attempted" in printed(page, exercise)
@@ -154,7 +154,7 @@ def test_exercise_turns_from_not_attempted_to_right(lab, browser):
 
 
 def test_guess_is_drawn_into_the_figure_and_kept(lab, browser):
-    with opened(browser, f"{lab}/00_guess.ipynb") as page:
+    with opened(browser, f"{lab}/00_guess.ipynb?reset") as page:
         page.evaluate(READY)
         results, guess, figure, compare, progress = range(5)
         for number in (results, guess, figure, compare):
@@ -172,7 +172,7 @@ def test_guess_is_drawn_into_the_figure_and_kept(lab, browser):
 
 
 def test_solution_opens_from_its_collapsed_state(lab, browser):
-    with opened(browser, f"{lab}/11_bug_clinic.ipynb") as page:
+    with opened(browser, f"{lab}/11_bug_clinic.ipynb?reset") as page:
         page.evaluate(READY)
         solution, *_ = numbers_of(page, "solution")
         page.evaluate(GO_TO, solution)
@@ -184,7 +184,7 @@ def test_solution_opens_from_its_collapsed_state(lab, browser):
 @pytest.mark.long
 @pytest.mark.parametrize("path", LESSONS, ids=[f"lesson_{path.name[:2]}" for path in LESSONS])
 def test_long_lesson_runs_from_top_to_bottom(path, lab, browser):
-    with opened(browser, f"{lab}/{path.name}") as page:
+    with opened(browser, f"{lab}/{path.name}?reset") as page:
         page.evaluate(READY)
         before = page.evaluate(CELLS)
         page.evaluate("jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
