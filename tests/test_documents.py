@@ -42,6 +42,7 @@ NAMES = (
     "TEACHING.md",
     "GLOSSARY.md",
     "CHEATSHEET.md",
+    "READING.md",
 )
 TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in NAMES}
 README, CONTRIBUTING, _, BENCHMARKS, TEACHING, *_ = TEXTS.values()
@@ -80,6 +81,7 @@ def dead_links(markdown, folder):
     """Return the targets of links and pictures that lead nowhere; web pages are not asked."""
     targets = [unquote(target) for target in links(markdown)]
     targets += [source for source, _ in pictures(markdown)]
+    targets = dict.fromkeys(targets)  # each once: to look into a notebook takes a while
     return [t for t in targets if not re.match("[a-z]+:", t) and is_dead(t, markdown, folder)]
 
 

@@ -1,7 +1,7 @@
 """Write GLOSSARY.md from the tables "Words" of the lessons, in English and Chinese.
 
 Run ``python -m course_utils.project.glossary`` after a table has changed; a new word needs its
-Chinese name in `course_utils.project.chinese_terms`.
+Chinese name in `course_utils.project.chinese_terms`. The same command writes READING.md.
 """
 
 import re
@@ -13,6 +13,7 @@ from typing import NamedTuple
 import nbformat
 
 from course_utils.project.chinese_terms import CHINESE
+from course_utils.project.reading import reading
 from course_utils.project.reports import replace_file
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +29,8 @@ All words of the lessons, each defined once, by the lesson in the last column.
 |---|---|---|---|
 """
 FOOT = """
-This page is made from the tables *Words* of the lessons: [how](CONTRIBUTING.md#glossary).
+This page is made from the tables *Words* of the lessons:
+[how](CONTRIBUTING.md#pages-that-are-made).
 """
 
 
@@ -111,14 +113,18 @@ def _letters(term: str) -> str:
 
 
 def main() -> int:
-    """Write GLOSSARY.md anew; return the exit status."""
+    """Write GLOSSARY.md and READING.md anew; return the exit status."""
     try:
         lessons = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-        text = glossary(word for path in lessons for word in words_of(path))
+        pages = {
+            "GLOSSARY.md": glossary(word for path in lessons for word in words_of(path)),
+            "READING.md": reading(lessons),
+        }
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
-    replace_file(ROOT / "GLOSSARY.md", text)
+    for name, text in pages.items():
+        replace_file(ROOT / name, text)
     return 0
 
 

@@ -52,3 +52,11 @@ def formulas(page):
         page.locator(selector).count()
         for selector in ("mjx-container svg", "[data-mml-node=merror]")
     ]
+
+
+def nameless_pictures(page):
+    """Return the sources of pictures that say nothing, or no more than the name of their file."""
+    found = page.locator("main img, .reveal img").evaluate_all(
+        "all => all.map(image => [image.alt, image.src.slice(0, 80)])"
+    )
+    return [source for alt, source in found if len(alt) < 20 or alt.endswith(".png")]

@@ -1,5 +1,6 @@
 """Lessons in JupyterLab, started by the command of `make lab`."""
 
+import re
 import shutil
 import socket
 import subprocess
@@ -7,8 +8,10 @@ import sys
 import time
 from urllib.request import ProxyHandler, build_opener
 
+import nbformat
 import pytest
 from browsing import LESSONS, PATIENCE, opened
+from tiny_notebooks import code, save
 
 from course_utils.project.__main__ import lab_command, lab_environment
 from course_utils.project.installation import ROOT
@@ -19,6 +22,8 @@ READY = """async () => {
   await jupyterapp.shell.currentWidget.context.ready;
   await jupyterapp.shell.currentWidget.sessionContext.ready;
 }"""
+# ?reset in an address: else JupyterLab opens what was open before, too
+ACTIVE = ".jp-Notebook .jp-Cell.jp-mod-active"
 CELLS = "() => jupyterapp.shell.currentWidget.model.sharedModel.toJSON().cells"
 GO_TO = """async number => {
   const notebook = jupyterapp.shell.currentWidget.content;
@@ -42,6 +47,7 @@ def lab(tmp_path_factory):
     home = tmp_path_factory.mktemp("lab")
     for folder in ("notebooks", "figures"):
         shutil.copytree(ROOT / folder, home / "course" / folder)
+    save_guess(home / "course" / "notebooks" / "00_guess.ipynb")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     extra = ["--no-browser", "--allow-root", f"--ServerApp.port={port}", "--ServerApp.ip=127.0.0.1"]
@@ -61,6 +67,35 @@ def lab(tmp_path_factory):
         finally:
             server.terminate()
             server.wait(timeout=60)
+
+
+STORED_RESULTS = """\
+import sys
+import matplotlib.pyplot as plt
+from course_utils.environment import progress
+from course_utils.experiments import compare_guess
+from course_utils.plotting import label_efficiency_curve
+sys.path.append("../figures")
+from draw_label_efficiency import read_table
+kind_results = read_table({table!r}, num_seeds=10)
+five = kind_results.estimate("ImageNet features", 5)"""
+
+
+def save_guess(path):
+    """Store the cells of lesson 00 around its guess; what they read is what the lesson measured."""
+    cells = [cell for cell in nbformat.read(LESSONS[0], 4).cells if cell.cell_type == "code"]
+    (measured,) = [cell for cell in cells if cell.source.endswith("\nprint(kind_results)")]
+    heading, table = measured.outputs[0].text.split("\n", 1)
+    wanted = (
+        "my_guess = ...",
+        "label_efficiency_curve(kind_results",
+        "compare_guess(",
+        "progress()",
+    )
+    found = [cell for words in wanted for cell in cells if words in cell.source]
+    found = [cell for cell in found if "import " not in cell.source]
+    assert len(found) == len(wanted)
+    save(path, code(STORED_RESULTS.format(table=table)), *found)
 
 
 def wait_for(address, server, log):
@@ -89,7 +124,7 @@ def printed(page, number):
 def run(page, number, source=None):
     """Go to a cell, type another source into it if one is given, and run it by keyboard."""
     page.evaluate(GO_TO, number)
-    cell = page.locator(".jp-Notebook .jp-Cell.jp-mod-active")
+    cell = page.locator(ACTIVE)
     if source is not None:
         cell.locator(".cm-content").click()
         page.keyboard.press("ControlOrMeta+a")
@@ -104,7 +139,7 @@ def run(page, number, source=None):
 
 
 def test_exercise_turns_from_not_attempted_to_right(lab, browser):
-    with opened(browser, f"{lab}/11_bug_clinic.ipynb") as page:
+    with opened(browser, f"{lab}/11_bug_clinic.ipynb?reset") as page:
         page.evaluate(READY)
         exercise, *_ = numbers_of(page, "exercise")
         assert "not attempted" in printed(page, exercise)
@@ -113,14 +148,35 @@ def test_exercise_turns_from_not_attempted_to_right(lab, browser):
         assert "not yet" in printed(page, exercise)
         run(page, exercise, "answer = 0.8\neasy.check(answer)")
         assert "easy: right" in printed(page, exercise)
+        last = max(n for n, c in enumerate(page.evaluate(CELLS)) if c["source"] == "progress()")
+        run(page, last)
+        assert re.search(r"11_bug_clinic +easy right", printed(page, last))
+
+
+def test_guess_is_drawn_into_the_figure_and_kept(lab, browser):
+    with opened(browser, f"{lab}/00_guess.ipynb?reset") as page:
+        page.evaluate(READY)
+        results, guess, figure, compare, progress = range(5)
+        for number in (results, guess, figure, compare):
+            run(page, number)
+        assert printed(page, compare) == "No guess made.\n"
+        assert pictures(page.evaluate(CELLS)[figure:]) == 1
+        run(page, guess, "my_guess = 70")
+        run(page, compare)
+        assert "Your guess 70 is too low: measured 98" in printed(page, compare)
+        assert pictures(page.evaluate(CELLS)[compare:]) == 1
+        run(page, progress)
+        assert "accuracy of ImageNet features, 5 labels: too low" in printed(page, progress)
+        run(page, results, "print([text.get_text() for text in ax.texts])")
+        assert "your guess: 70" in printed(page, results)
 
 
 def test_solution_opens_from_its_collapsed_state(lab, browser):
-    with opened(browser, f"{lab}/11_bug_clinic.ipynb") as page:
+    with opened(browser, f"{lab}/11_bug_clinic.ipynb?reset") as page:
         page.evaluate(READY)
         solution, *_ = numbers_of(page, "solution")
         page.evaluate(GO_TO, solution)
-        cell = page.locator(".jp-Notebook .jp-Cell.jp-mod-active")
+        cell = page.locator(ACTIVE)
         cell.locator(".jp-InputPlaceholder").click()
         cell.get_by_text("right, samples = [80, 0]").wait_for(state="visible")
 
@@ -128,7 +184,7 @@ def test_solution_opens_from_its_collapsed_state(lab, browser):
 @pytest.mark.long
 @pytest.mark.parametrize("path", LESSONS, ids=[f"lesson_{path.name[:2]}" for path in LESSONS])
 def test_long_lesson_runs_from_top_to_bottom(path, lab, browser):
-    with opened(browser, f"{lab}/{path.name}") as page:
+    with opened(browser, f"{lab}/{path.name}?reset") as page:
         page.evaluate(READY)
         before = page.evaluate(CELLS)
         page.evaluate("jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")

@@ -1,7 +1,7 @@
 """The slides in a browser, as files on a machine without a network."""
 
 import pytest
-from browsing import FEW, barriers, opened
+from browsing import FEW, barriers, nameless_pictures, opened
 
 MEASURE = """() => Reveal.getSlides().map(slide => {
   const {h, v} = Reveal.getIndices(slide);
@@ -30,6 +30,8 @@ def test_formulas_are_drawn_and_nothing_keeps_anybody_out(slides, browser):
         page.evaluate("window.deckIsReady")
         assert page.locator("mjx-container svg").count() > 100
         assert barriers(page) == []
+        assert page.locator(".reveal img").count() > 4
+        assert nameless_pictures(page) == []
 
 
 def test_arrow_keys_go_through_all_slides(slides, browser):

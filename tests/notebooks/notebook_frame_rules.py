@@ -323,6 +323,12 @@ def licences_are_named(lesson):
     return [] if has_licence else ["section 'References' says nothing about licences"]
 
 
+def progress_is_shown_last(lesson):
+    """A learner sees at the end of each lesson what is done so far."""
+    last = lesson.code_cells[-1].source if lesson.code_cells else ""
+    return [] if last == "progress()" else ["the last code cell is not: progress()"]
+
+
 def last_cell_leads_on(lesson):
     """The last cell links to the next lesson, or says what comes next if there is none yet."""
     last = lesson.cells[-1]
@@ -356,5 +362,6 @@ FRAME_RULES = [
     answers_are_folded,
     references_can_be_followed,
     licences_are_named,
+    progress_is_shown_last,
     last_cell_leads_on,
 ]

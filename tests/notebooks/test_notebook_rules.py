@@ -67,6 +67,7 @@ def good_cells():
         text("### Open: find more"),
         text(ANSWERS),
         text("## What we saw\n\nOne was one."),
+        code("progress()", stream("Nothing yet.\n")),
         text("## Words\n\n**One**: a number."),
         text(REFERENCES),
     ]
@@ -148,9 +149,9 @@ BAD = [
     (
         "most_cells_are_compared",
         inserted(*[code(f"x = {n}", tags=["nbval-ignore-output"]) for n in range(3)]),
-        "4 of 13",
+        "4 of 14",
     ),
-    ("code_cells_are_few", inserted(*[code(f"x = {n}") for n in range(37)]), "47 code cells"),
+    ("code_cells_are_few", inserted(*[code(f"x = {n}") for n in range(36)]), "47 code cells"),
     ("code_cells_are_short", inserted(code("x = 1\n" * 21)), "21 lines"),
     ("code_lines_fit", inserted(code("x = " + "1" * 97)), "101 columns"),
     ("no_shell_command", inserted(code("x = 1\n  !ls")), "shell command"),
@@ -294,6 +295,8 @@ BAD = [
     ("references_can_be_followed", replaced("https://doi.org/10.1000/1", "in print"), "A. Author"),
     ("references_can_be_followed", replaced(REFERENCES, "## References\n\nNone."), "no list"),
     ("licences_are_named", replaced("licence CC BY 4.0", "https://example.org"), "licences"),
+    ("progress_is_shown_last", without("progress()"), "progress()"),
+    ("progress_is_shown_last", inserted(code("x = 1"), at=-1), "progress()"),
     ("last_cell_leads_on", replaced("[the next lesson](01_next.ipynb)", "read on"), "01_next"),
     ("last_cell_leads_on", replaced("Next: [the next lesson](01_next.ipynb)", "End"), "next"),
 ]

@@ -1,6 +1,7 @@
 """Tests of the folders, pages, slides and copies that are made of the notebooks."""
 
 import ast
+import re
 from pathlib import Path
 
 import nbformat
@@ -10,13 +11,23 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from course_utils.project.book import __main__ as book
 from course_utils.project.book.cutting import cut_lesson, shown_part
 from course_utils.project.book.folders import built_aside, package_folder
+from course_utils.project.book.graph import drawn_graphs, graph_picture
 from course_utils.project.book.heights import PAGE, height
-from course_utils.project.book.pages import book_page, inner_links, lesson_title
+from course_utils.project.book.pages import (
+    TEXTS,
+    book_page,
+    contents,
+    inner_links,
+    lesson_title,
+    text_page,
+)
+from course_utils.project.book.pictures import describe_pictures, drawn
 from course_utils.project.book.student import INSTEAD, student_copy
 from course_utils.project.installation import ROOT
 
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-PAGES = {f"notebooks/{path.name}" for path in LESSONS}
+PAGES = {"index.md", *TEXTS, *(f"notebooks/{path.name}" for path in LESSONS)}
+LINKED = re.compile(r"\]\(((?:\.\./)?(?:notebooks/\w+\.ipynb|[A-Z]+\.md|index\.md))")
 
 
 def read(path):
@@ -70,6 +81,8 @@ class TestPages:
             ("[a](05_domain_alignment.ipynb#What-now?)", "[a](05_domain_alignment.ipynb#what-now)"),
             ("[a](#When-this-fails)", "[a](#when-this-fails)"),
             ("[a](../tests/benchmarks/README.md)", "a"),
+            ("[a](../GLOSSARY.md)", "[a](../GLOSSARY.md)"),
+            ("[a](../LICENSE)", "a"),
             ("![a](../figures/formula.png)", "![a](../figures/formula.png)"),
             ("[`__init__`](../course_utils)", "`__init__`"),
         ],
@@ -77,11 +90,115 @@ class TestPages:
     def test_links_that_leave_the_book_become_text(self, link, expected):
         assert inner_links(link, Path("notebooks"), PAGES) == expected
 
-    def test_solutions_are_folded_and_pictures_have_a_text(self):
+    def test_solutions_are_folded(self):
         page = book_page(read(LESSONS[0]), PAGES)
         assert tagged(page, "hide-cell") == tagged(page, "solution") != []
-        alts = [c.metadata.mystnb["image"]["alt"] for c in page.cells if c.cell_type == "code"]
-        assert all(alt.startswith("Figure of the part “") for alt in alts)
+
+    def test_lessons_lead_to_the_glossary(self):
+        for path in LESSONS:
+            page = book_page(read(path), PAGES)
+            assert any("](../GLOSSARY.md)" in cell.source for cell in page.cells)
+
+    @pytest.mark.parametrize("name", ["README.md", *TEXTS])
+    def test_texts_keep_their_links_to_pages_of_the_book(self, name):
+        text = (ROOT / name).read_text("utf-8").replace("(README.md", "(index.md")
+        wanted = [target for target in LINKED.findall(text) if target in PAGES]
+        assert LINKED.findall(text_page(name, PAGES)) == wanted
+        assert wanted != []
+
+    def test_every_page_is_listed_beside_the_others(self):
+        listed = contents(LESSONS)
+        for name in PAGES - {"index.md"}:
+            assert name.partition(".")[0] in listed
+
+    def test_page_for_teachers_has_no_question_for_an_exam(self):
+        assert (ROOT / "TEACHING.md").read_text("utf-8").count("**Exam") == len(LESSONS)
+        text = text_page("TEACHING.md", PAGES)
+        assert "Exam" not in text
+        assert "Marks" not in text
+        assert text.count("**Discuss.**") == len(LESSONS)
+
+
+def picture(**metadata):
+    """Return a code cell that drew a picture."""
+    data = {"image/png": "iVBORw0KGgo=", "text/plain": "<Figure size 7x4 with 2 Axes>"}
+    output = new_output("display_data", data=data, metadata=metadata)
+    return new_code_cell("ax.plot(x)\nax.set(title=f'{n} labels')", outputs=[output])
+
+
+class TestPictures:
+    @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+    def test_each_in_the_book_says_what_it_shows(self, path):
+        shown = [
+            cell.metadata.mystnb["image"]["alt"]
+            for cell in book_page(read(path), PAGES).cells
+            if any("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
+        ]
+        assert len(shown) == len(set(shown))
+        for alt in shown:
+            assert 40 < len(alt) < 400
+            assert alt[-1] in ".?!"
+            assert not re.search(r"\.png|[*`$]|\]\(", alt)
+
+    def test_cell_draws_one_picture_at_most(self):
+        cells = [cell for path in LESSONS for cell in read(path).cells if cell.cell_type == "code"]
+        for cell in cells:
+            assert sum("image/png" in out.get("data", {}) for out in cell.outputs) <= 1
+
+    def test_title_and_labels_come_from_the_code_and_the_rest_from_the_text_below(self):
+        lesson = new_notebook(cells=[picture(), new_markdown_cell("It is **one**. Two.\n\nOld.")])
+        describe_pictures(lesson)
+        alt = lesson.cells[0].outputs[0].metadata["image/png"]["alt"]
+        assert alt == "Lines or points in 2 panels: “… labels”. It is one. Two."
+
+    def test_text_that_is_stored_stays(self):
+        lesson = new_notebook(cells=[picture(**{"image/png": {"alt": "Mine."}})])
+        describe_pictures(lesson)
+        assert lesson.cells[0].outputs[0].metadata["image/png"]["alt"] == "Mine."
+
+    def test_title_that_stands_elsewhere_in_the_cell_is_found(self):
+        code = "NAME = 'steps'\nax.bar(x, y)\nax.set_xlabel(NAME)\nshow(x, y, 'A title')"
+        kind, words = drawn(code)
+        assert (kind, words["across"], words["title"]) == ("Bars", ["steps"], ["A title"])
+
+
+class TestGraph:
+    NUMBERS = re.compile(r"-?\d+(?:\.\d+)?")
+
+    def boxes(self, picture):
+        sides = re.findall(r'<rect x="(.+?)" y="(.+?)" width="(.+?)" height="(.+?)"', picture)
+        return [(x, y, x + w, y + h) for x, y, w, h in (map(float, side) for side in sides)]
+
+    def lines(self, picture):
+        found = (map(float, self.NUMBERS.findall(p)) for p in re.findall('points="(.+?)"', picture))
+        return [list(zip(each, each, strict=True)) for each in found]
+
+    def test_of_the_lessons_has_all_boxes_and_arrows_in_place_of_the_block(self):
+        text = (ROOT / "READING.md").read_text("utf-8")
+        page = text_page("READING.md", PAGES)
+        assert "mermaid" not in page
+        assert page == drawn_graphs(page)
+        assert len(self.boxes(page)) == len(LESSONS)
+        assert len(self.lines(page)) == text.count(" --> ")
+        for title in re.findall(r'\["(.+)"\]', text):
+            assert f">{title}</text>" in page
+
+    def test_arrow_goes_down_and_around_the_boxes_between(self):
+        nodes = "".join(f'    {name}["{name}"]\n' for name in "abcd")
+        ends = ["ab", "bc", "cd", "ad"]
+        picture = graph_picture(nodes + "".join(f"    {a} --> {b}\n" for a, b in ends))
+        boxes, lines = self.boxes(picture), self.lines(picture)
+        assert len(boxes) == len(lines) == 4
+        for line in lines:
+            assert [y for _, y in line] == sorted(y for _, y in line)
+            for (x, y), (end_x, end_y) in zip(line, line[1:], strict=False):
+                middle = ((x + end_x) / 2, (y + end_y) / 2)
+                inside = [b for b in boxes if b[0] < middle[0] < b[2] and b[1] < middle[1] < b[3]]
+                assert inside == []
+
+    def test_says_in_words_what_it_shows(self):
+        picture = graph_picture('    a["A & B"]\n    b["C"]\n    a --> b\n')
+        assert 'role="img" aria-label="A &amp; B comes before C."' in picture
 
 
 class TestSlides:

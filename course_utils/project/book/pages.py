@@ -1,4 +1,4 @@
-"""The pages of the book: copies of the README and of notebooks, made ready for Sphinx."""
+"""The pages of the book: copies of texts and of notebooks, made ready for Sphinx."""
 
 import re
 from pathlib import Path
@@ -7,8 +7,12 @@ from urllib.parse import unquote
 import nbformat
 
 from course_utils.project.book.folders import copy_figures
+from course_utils.project.book.graph import drawn_graphs
+from course_utils.project.book.pictures import describe_pictures
 from course_utils.project.installation import ROOT
 
+TEXTS = ("READING.md", "CHEATSHEET.md", "GLOSSARY.md", "TEACHING.md")
+EXAM = re.compile(r"^\*\*Exam .+?\n\n", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])+)\]\(([^()\s]+)\)")
 HEADING = re.compile(r"^#{1,3} (.+)$", re.MULTILINE)
 OPENED_BY_DOTS = re.compile(r"click\s+on\s+its\s+dots\s+to\s+open\s+it")
@@ -66,7 +70,7 @@ def inner_links(markdown, folder, pages, *, anchors=slug):
 
 
 def write_pages(folder, lessons):
-    """Write the sources of the book: a start page, which is the README, and a page a lesson.
+    """Write the sources of the book: a start page, a page a lesson, and pages to look things up.
 
     Parameters
     ----------
@@ -75,10 +79,11 @@ def write_pages(folder, lessons):
     lessons : list of pathlib.Path
         Notebooks, in the order of the book.
     """
-    pages = {f"notebooks/{path.name}" for path in lessons}
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    start = inner_links(readme, Path(), pages) + contents(lessons)
+    pages = {"index.md", *TEXTS, *(f"notebooks/{path.name}" for path in lessons)}
+    start = text_page("README.md", pages) + contents(lessons)
     (folder / "index.md").write_text(start, encoding="utf-8")
+    for name in TEXTS:
+        (folder / name).write_text(text_page(name, pages), encoding="utf-8")
     (folder / "notebooks").mkdir()
     copy_figures(folder)
     for path in lessons:
@@ -86,19 +91,38 @@ def write_pages(folder, lessons):
         nbformat.write(page, folder / "notebooks" / path.name)
 
 
+def text_page(name, pages):
+    """Make a text of the course a page of the book; learners read it, so it asks for no exam.
+
+    Parameters
+    ----------
+    name : str
+        File in the folder of the course. README.md is the start page.
+    pages : set of str
+        Paths of all pages in the book.
+    """
+    text = EXAM.sub("", (ROOT / name).read_text(encoding="utf-8"))
+    return inner_links(drawn_graphs(text).replace("](README.md", "](index.md"), Path(), pages)
+
+
 def contents(lessons):
-    """Return the list of lessons that Sphinx shows beside each page.
+    """Return the lists that Sphinx shows beside each page: lessons, and pages to look things up.
 
     Parameters
     ----------
     lessons : list of pathlib.Path
         Notebooks.
     """
-    lines = ["", "```{toctree}", ":hidden:", ""]
+    entries = []
     for path in lessons:
         notebook = nbformat.read(path, as_version=4)
-        lines.append(f"{path.name[:2]} {lesson_title(notebook)} <notebooks/{path.stem}>")
-    return "\n".join([*lines, "```", ""])
+        entries.append(f"{path.name[:2]} {lesson_title(notebook)} <notebooks/{path.stem}>")
+    texts = [Path(name).stem for name in TEXTS]
+    lists = {"Lessons": entries, "To look up": texts}
+    return "".join(
+        "\n".join(["", "```{toctree}", ":hidden:", f":caption: {caption}", "", *items, "```", ""])
+        for caption, items in lists.items()
+    )
 
 
 def lesson_title(notebook):
@@ -127,16 +151,16 @@ def book_page(notebook, pages):
     nbformat.NotebookNode
         The same notebook.
     """
-    section = ""
     notebook.metadata["language_info"] = LANGUAGES
+    describe_pictures(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            section = (HEADING.findall(cell.source) or [section])[-1]
             cell.source = inner_links(cell.source, Path("notebooks"), pages)
             cell.source = OPENED_BY_DOTS.sub("click on it to open it", cell.source)
         else:
-            alt = f"Figure of the part “{section}”. The text around it says what it shows."
-            cell.metadata["mystnb"] = {"image": {"alt": alt}, **SOLUTION_PROMPTS}
+            alts = [each.get("metadata", {}).get("image/png", {}) for each in cell.outputs]
+            image = next((alt for alt in alts if alt), {})  # a cell draws one picture at most
+            cell.metadata["mystnb"] = {"image": {"alt": image.get("alt", "")}, **SOLUTION_PROMPTS}
             if "solution" in cell.metadata.get("tags", []):
                 cell.metadata.tags.append("hide-cell")
     return notebook

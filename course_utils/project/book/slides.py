@@ -16,6 +16,7 @@ from course_utils.project.book.folders import (
     package_folder,
 )
 from course_utils.project.book.pages import inner_links, lesson_title
+from course_utils.project.book.pictures import describe_pictures
 
 START = """\
 <!DOCTYPE html>
@@ -97,6 +98,7 @@ def deck(notebook, exporter, title, decks):
     decks : set of str
         Names of the notebooks that have a deck; links to others become text.
     """
+    describe_pictures(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             text = inner_links(cell.source, Path(), decks)
