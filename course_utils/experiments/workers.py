@@ -9,11 +9,12 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 import torch
 from joblib import Parallel, delayed, parallel_config
@@ -46,7 +47,9 @@ class Failure:
     cause: BaseException | None = None
 
 
-def run_all(runs: list[Callable[[], dict]], num_workers: int) -> Iterator[tuple[int, object]]:
+def run_all(
+    runs: Sequence[Callable[[], Any]], num_workers: int
+) -> Generator[tuple[int | None, Any], None, None]:
     """Yield the place of each run in the list and what it found or its `Failure`, as they end.
 
     Forked workers share the memory of libraries and data with this process: on Linux that saves
