@@ -76,7 +76,7 @@ def small_mnist():
 def test_open_solution_of_the_notebook_is_a_fair_comparison():
     names = definitions(Lesson.read(NOTEBOOK))
     # under another name these settings would have no effect; one process: workers start slowly
-    fast = {"SOURCE_EPOCHS": 1, "TARGET_STEPS": 20, "repeat": partial(repeat, num_workers=1)}
+    fast = {"SOURCE_EPOCHS": 1, "CLASSES_STEPS": 20, "repeat": partial(repeat, num_workers=1)}
     assert fast.keys() <= names.keys()
     names |= fast | {"mnist": small_mnist()}
     assert run_cell(open_ended, "solution", names).state is State.RIGHT

@@ -27,7 +27,7 @@ LABELS = {
 ENOUGH = 60  # letters
 PANELS = re.compile(r"with (\d+) Axes")
 CLASSES = re.compile(r"classes +(.+)")
-SENTENCE = re.compile(r"(?<=[.?!])\s+(?=[A-Z*$(])")
+SENTENCE = re.compile(r"(?<=[.?!])\s+(?=[A-Z*$(`\[])")
 MARKS = (
     (re.compile(r"\[([^\]]+)\]\([^)]*\)"), r"\1"),  # links
     (re.compile(r"\$\\?(\w+)\$"), r"\1"),  # formulas of one word
@@ -123,11 +123,10 @@ def _text(value):
 
 def _first_sentences(markdown):
     """Return the first sentences of a text without marks, until they say something."""
-    text = " ".join(markdown.split("\n\n")[0].split())
-    for mark, instead in MARKS:
-        text = mark.sub(instead, text)
     first = ""
-    for sentence in SENTENCE.split(text):
+    for sentence in SENTENCE.split(" ".join(markdown.split("\n\n")[0].split())):
+        for mark, instead in MARKS:
+            sentence = mark.sub(instead, sentence)  # noqa: PLW2901
         first = f"{first} {sentence}".strip()
         if len(first) >= ENOUGH:
             break
