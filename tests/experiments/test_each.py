@@ -1,7 +1,10 @@
 """`for_each` returns what each call returned, whoever did it, and loses nothing when one fails."""
 
+import gc
 import os
+import sys
 
+import psutil
 import pytest
 import torch
 from torch import nn
@@ -62,3 +65,21 @@ class TestForEach:
     def test_refuses_no_worker(self):
         with pytest.raises(ValueError, match="num_workers"):
             for_each(abs, [1], num_workers=0)
+
+
+def megabytes_of_its_own_after_looking_for_garbage(_):
+    gc.collect()
+    return psutil.Process().memory_full_info().uss / 1e6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there workers are forked")
+class TestMemory:
+    def test_a_worker_shares_what_was_there_before(self):
+        imported = psutil.Process().memory_full_info().uss / 1e6
+        assert imported > 200  # torch and its like: objects of many kinds
+        own = for_each(megabytes_of_its_own_after_looking_for_garbage, range(2))
+        assert max(own.values()) < 40
+
+    def test_garbage_is_looked_for_everywhere_again(self):
+        for_each(abs, range(2))
+        assert gc.get_freeze_count() == 0
