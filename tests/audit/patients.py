@@ -386,3 +386,9 @@ def frozen_but_never_trained(cured):
         trained(net, images(), steps=100)
     body.requires_grad_(False)
     return {"model": net, "train": images()}
+
+
+def noted(report):
+    """Return what is wrong or suspicious, or stopped."""
+    found = [f for f in report.findings if f.verdict in ("wrong", "suspicious")]
+    return found + [f for f in report.findings if "It stopped with" in f.found]

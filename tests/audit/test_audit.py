@@ -12,7 +12,7 @@ import timm
 import torch
 import torchvision
 import transformers
-from patients import Net, adam, freeze_body, images, trained
+from patients import Net, adam, freeze_body, images, noted, trained
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -20,17 +20,6 @@ from course_utils.audit import CHECKS, AuditError, Finding, Report, audit_transf
 from course_utils.data.samples import Samples
 from course_utils.models import add_lora, freeze, imagenet_classifier, replace_head, small_cnn
 from course_utils.objectives import L2SP, CrossEntropy
-
-
-@pytest.fixture(autouse=True)
-def no_bar(monkeypatch):
-    monkeypatch.setenv("TQDM_DISABLE", "1")
-
-
-def noted(report):
-    """Return what is wrong or suspicious, or stopped."""
-    found = [f for f in report.findings if f.verdict in ("wrong", "suspicious")]
-    return found + [f for f in report.findings if "It stopped with" in f.found]
 
 
 def colours(number=24, size=64):

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from patients import noted
 from torch import nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations, prune
@@ -22,11 +23,6 @@ PHOTOS = 0.9 * torch.rand(24, 3, 8, 8)
 MARKS = (X[:, :4] > 3).float()
 binary = functional.binary_cross_entropy_with_logits
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
-
-
-@pytest.fixture(autouse=True)
-def no_bar(monkeypatch):
-    monkeypatch.setenv("TQDM_DISABLE", "1")
 
 
 def mlp(outputs=3):
@@ -47,11 +43,6 @@ def photo_net():
 
 def sgd(net, rate=0.1, **settings):
     return torch.optim.SGD(net.parameters(), lr=rate, **settings)
-
-
-def noted(report):
-    found = [f for f in report.findings if f.verdict in ("wrong", "suspicious")]
-    return found + [f for f in report.findings if "It stopped with" in f.found]
 
 
 class Layer(nn.Module):

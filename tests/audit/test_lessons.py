@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from patients import images, trained
+from patients import images, noted, trained
 from text_toys import babble, tiny_bert, tiny_gpt_backbone
 from torch import nn
 
@@ -37,16 +37,6 @@ from course_utils.objectives import (
     LearningWithoutForgetting,
     answers_by_index,
 )
-
-
-@pytest.fixture(autouse=True)
-def no_bar(monkeypatch):
-    monkeypatch.setenv("TQDM_DISABLE", "1")
-
-
-def noted(report):
-    found = [f for f in report.findings if f.verdict in ("wrong", "suspicious")]
-    return found + [f for f in report.findings if "It stopped with" in f.found]
 
 
 @pytest.fixture(scope="module")

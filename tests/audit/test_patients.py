@@ -8,11 +8,6 @@ from course_utils.audit import audit_transfer
 each_patient = pytest.mark.parametrize("name", PATIENTS)
 
 
-@pytest.fixture(autouse=True)
-def no_bar(monkeypatch):
-    monkeypatch.setenv("TQDM_DISABLE", "1")
-
-
 def audit(name, *, cured):
     make, check = PATIENTS[name]
     return audit_transfer(**make(cured)), check

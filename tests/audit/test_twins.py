@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from patients import noted
 from torch import nn
 from torch.nn import functional
 from torch.optim import lr_scheduler
@@ -16,16 +17,6 @@ Y = torch.arange(96) % 3
 X = torch.randn(96, 8, generator=torch.Generator().manual_seed(0))
 X = X + 4 * functional.one_hot(Y, 8)
 TOKENS = torch.arange(96 * 5).reshape(96, 5) % 6 + 6 * Y[:, None]
-
-
-@pytest.fixture(autouse=True)
-def no_bar(monkeypatch):
-    monkeypatch.setenv("TQDM_DISABLE", "1")
-
-
-def noted(report):
-    found = [f for f in report.findings if f.verdict in ("wrong", "suspicious")]
-    return found + [f for f in report.findings if "It stopped with" in f.found]
 
 
 class Noisy(nn.Module):
