@@ -171,6 +171,29 @@ def test_guess_is_drawn_into_the_figure_and_kept(lab, browser):
         assert "your guess: 70" in printed(page, results)
 
 
+def test_slider_moves_its_figure_by_keyboard(lab, browser):
+    with opened(browser, f"{lab}/02_loss_plus_regularization.ipynb?reset") as page:
+        page.evaluate(READY)
+        cells = page.evaluate(CELLS)
+        (number,) = [n for n, cell in enumerate(cells) if "SelectionSlider(" in cell["source"]]
+        page.evaluate(GO_TO, number)
+        page.evaluate("jupyterapp.commands.execute('notebook:run-all-above')")
+        run(page, number)
+        handle, moved = page.get_by_role("slider"), page.locator(".widget-output img")
+        assert moved.count() == 0
+        handle.focus()
+        page.keyboard.press("ArrowRight")
+        moved.wait_for(state="visible")
+        first = moved.get_attribute("src")
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function(
+            "first => (document.querySelector('.widget-output img')?.src ?? first) !== first",
+            arg=first,
+        )
+        assert moved.count() == 1
+        assert handle.get_attribute("aria-valuetext") or handle.get_attribute("aria-valuenow")
+
+
 def test_solution_opens_from_its_collapsed_state(lab, browser):
     with opened(browser, f"{lab}/11_bug_clinic.ipynb?reset") as page:
         page.evaluate(READY)
