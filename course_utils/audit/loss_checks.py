@@ -34,11 +34,14 @@ def loss(subject: Subject) -> Finding:
     except Exception as error:  # whatever the user's objective raises is a finding
         return Finding(name, "wrong", f"It fails. {one_line(error)}", "Run it on one batch alone.")
     learns = any(p.requires_grad for p in trial.model.parameters())
-    no_loss = _no_loss(name, value, learns) or _without_sense(name, subject)
+    no_loss = _no_loss(name, value, learns)
+    if not no_loss:
+        value = value.item()  # and let go of its graph, which fills the memory
+        no_loss = _without_sense(name, subject)
     if no_loss:
         return no_loss
     guessing = math.log(subject.outputs.shape[1]) if scores_classes(subject) else None
-    told = f"It is {value.item():.3g}" + (f"; guessing has {guessing:.3g}." if guessing else ".")
+    told = f"It is {value:.3g}" + (f"; guessing has {guessing:.3g}." if guessing else ".")
     if not guessing or isinstance(subject.objective, Objective):
         return Finding(name, "ok", told)
     limit = FAR_ABOVE * guessing

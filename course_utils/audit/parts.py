@@ -64,6 +64,11 @@ class Part:
         return Part(inputs, labels, *rest)
 
     @property
+    def labels_known(self) -> Tensor | None:
+        """The labels of all samples that were read, or else of these."""
+        return self.labels if self.all_labels is None else self.all_labels
+
+    @property
     def images(self) -> Tensor | None:
         """The inputs, if they are numbers that a network for images or features reads."""
         if not isinstance(self.inputs, Tensor) or self.inputs.ndim < 2 or self.inputs.is_complex():

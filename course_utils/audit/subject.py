@@ -4,7 +4,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from course_utils.audit.answers import answer_of, device_of, fresh, scores_in
 from course_utils.audit.copies import independent_copies
 from course_utils.audit.parts import Part
 from course_utils.audit.reasons import NoGradientError, NotCheckable, TimeOverError
 from course_utils.objectives.base import Batch, Objective
 
 BATCH, FEW = 16, 8  # samples of one trial step, and of one pass that asks only
-SCORES = ("logits", "out")  # names under which models of other libraries give their scores
 
 
 @contextmanager
@@ -117,7 +117,7 @@ class Subject:
         Gradients are not switched off before: some models need them inside.
         """
         self.check_time()
-        return logits_of(self.model, part.inputs).detach()
+        return scores_in(answer_of(self.model, part.inputs), part.labels_known).detach()
 
     def answers(self, part: Part) -> Tensor:
         """Return what the model answers in evaluation mode: (N, K)."""
@@ -154,58 +154,23 @@ class Subject:
             raise NotCheckable("Give labels, too: a pair (inputs, labels).")
         if isinstance(self.objective, Objective):
             return _total(self.objective, self.model, part)
-        outputs = logits_of(self.model, part.inputs)
+        answer = answer_of(self.model, part.inputs)
+        if self.objective is not None and not isinstance(answer, Tensor):
+            with suppress(Exception):  # then it takes the scores alone
+                return self.objective(answer, part.labels.to(device_of(self.model)))
+        outputs = scores_in(answer, part.labels_known)
         objective = self.objective or nn.functional.cross_entropy
         return objective(outputs, part.labels.to(outputs.device))
 
 
 def _total(objective, model, part):
     place = device_of(model)
-    inputs, labels = _fresh(part.inputs, place), _fresh(part.labels, place)
+    inputs, labels = fresh(part.inputs, place), fresh(part.labels, place)
     features = model.backbone(inputs) if hasattr(model, "backbone") else None
     outputs = model(inputs) if features is None else model.head(features)
     indices = None if part.indices is None else part.indices.to(place)
     batch = Batch(model, inputs, labels, outputs, indices=indices, features=features)
     return objective.total(objective.values(batch))
-
-
-def _fresh(value: Tensor, place: torch.device) -> Tensor:
-    """Return a copy on a device: a model may change its inputs, and the next trial needs them."""
-    return value.detach().to(place, copy=True)
-
-
-def device_of(model: nn.Module) -> torch.device:
-    """Return where the first weight of a model is."""
-    first = next(model.parameters(), None)
-    return torch.device("cpu") if first is None else first.device
-
-
-def logits_of(model: nn.Module, inputs: Any) -> Tensor:
-    """Return the scores (N, K) that a model answers, however it wraps them.
-
-    Of several tensors it is the first with a gradient: a frozen part often gives its features, too.
-    One number is a loss.
-
-    Raises
-    ------
-    NotCheckable
-        If it answers something else.
-    """
-    place = device_of(model)
-    if isinstance(inputs, dict):
-        found = model(**{name: _fresh(value, place) for name, value in inputs.items()})
-    else:
-        found = model(_fresh(inputs, place))
-    if hasattr(found, "logits"):
-        found = found.logits
-    elif isinstance(found, dict):
-        found = next((found[name] for name in SCORES if name in found), None)
-    elif isinstance(found, tuple | list):
-        tensors = [each for each in found if isinstance(each, Tensor) and each.ndim]
-        found = next((t for t in tensors if t.requires_grad), next(iter(tensors), None))
-    if not isinstance(found, Tensor):
-        raise NotCheckable("The model gives no scores: no tensor, and nothing named logits.")
-    return found
 
 
 def _step(optimizer: torch.optim.Optimizer, loss: Callable[[], Tensor]) -> None:

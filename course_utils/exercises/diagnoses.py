@@ -68,6 +68,15 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
             "c": "The loop runs all its steps.",
         },
     ),
+    "it ran in the tutorial": (
+        "d",
+        "F is a short name that the tutorial imports further up. Run a copied cell on one batch.",
+        {
+            "a": "Labels of another type make another error; this one is about a name.",
+            "b": "The outputs were never looked at: the error comes before.",
+            "c": "It is defined right above. What does its second line need?",
+        },
+    ),
     "all parameters learn": (
         "a",
         "It is requires_grad. A misspelt name is a new attribute, which nothing reads.",
@@ -84,6 +93,15 @@ DIAGNOSES: dict[str, tuple[str, str, dict[str, str]]] = {
             "a": "Another optimiser with this rate teaches the head: see the next cell.",
             "b": "The new head has requires_grad=True, as any new layer.",
             "d": "They are the labels from which the probe above has learned.",
+        },
+    ),
+    "an error at the first step": (
+        "a",
+        "All is frozen, the new head, too. Freeze first, then put the head in.",
+        {
+            "b": "The optimiser was made last, so it holds the new head.",
+            "c": "train_plainly takes the mean; the other patients train with it.",
+            "d": "Labels never need a gradient; the weights that learn do.",
         },
     ),
     "features that change": (

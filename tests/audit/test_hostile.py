@@ -378,13 +378,21 @@ class Forces(nn.Module):
 class Pair(nn.Module):
     """Gives features and scores."""
 
-    def __init__(self):
+    def __init__(self, width=16, *, learns=False):
         super().__init__()
-        self.body, self.head = nn.Linear(8, 16).requires_grad_(False), nn.Linear(16, 3)
+        self.body, self.head = nn.Linear(8, width).requires_grad_(learns), nn.Linear(width, 3)
 
     def forward(self, inputs):
         features = self.body(inputs)
         return features, self.head(features)
+
+
+class Named(Pair):
+    """Gives both by name."""
+
+    def forward(self, inputs):
+        features, scores = super().forward(inputs)
+        return {"features": features, "logits": scores}
 
 
 SOUND = {
@@ -495,6 +503,23 @@ SOUND = {
     },
     "features from a graph": lambda: {"model": mlp(), "train": (X.clone().requires_grad_(), Y)},
     "features and scores": lambda: {"model": Pair(), "train": (X, Y)},
+    "features that learn, and scores": lambda: {"model": Pair(learns=True), "train": (X, Y)},
+    "features as many as classes": lambda: {"model": Pair(3), "train": (X, Y)},
+    "features, and scores of numbers": lambda: {
+        "model": Pair(learns=True),
+        "train": (X, X[:, :3]),
+        "objective": mse,
+    },
+    "an objective of features and scores": lambda: {
+        "model": Pair(learns=True),
+        "train": (X, Y),
+        "objective": lambda o, t: functional.cross_entropy(o[1], t) + 1e-3 * o[0].square().mean(),
+    },
+    "an objective of what has names": lambda: {
+        "model": Named(learns=True),
+        "train": (X, Y),
+        "objective": lambda o, t: functional.cross_entropy(dict(o)["logits"], t),
+    },
     "bfloat16": lambda: {
         "model": mlp().bfloat16(),
         "train": (X.bfloat16(), Y),
@@ -528,6 +553,33 @@ SOUND = {
 def test_sound_models_are_left_alone(name):
     report = audit_transfer(**SOUND[name]())
     assert not noted(report), report
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"model": Pair(3, learns=True), "train": (X, Y)},  # as many features as classes
+        {"model": Pair(learns=True), "train": X},  # no labels
+        {"model": Pair(learns=True), "train": (X, Y % 2)},  # other classes
+    ],
+)
+def test_which_tensor_are_the_scores_is_not_guessed(given):
+    report = audit_transfer(**given)
+    assert not noted(report), report
+    told = report["outputs"]
+    assert told.verdict == "not checked"
+    assert "which are the scores?" in told.found
+    assert 'returns these alone, or as "logits"' in told.found
+
+
+def test_a_detached_tensor_of_scores_is_not_passed_over_for_features():
+    class Detached(Pair):
+        def forward(self, inputs):
+            features, scores = super().forward(inputs)
+            return features, scores.detach()
+
+    report = audit_transfer(Detached(learns=True), train=(X, Y), checks=["loss"])
+    assert report["loss"].found == "It has no gradient."
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])

@@ -1,0 +1,45 @@
+"""Print what an ordinary step or a whole audit adds to the memory of a fresh process, as JSON.
+
+Called as ``python peak_memory.py step cells.pt`` or ``... audit cells.pt``. Peaks never fall, so
+that each needs a process of its own. Both have the same libraries, model, optimiser and data.
+"""
+
+import copy
+import json
+import resource
+import sys
+import time
+
+import scipy.optimize  # noqa: F401, the audit imports it late
+import torch
+from torch.nn.functional import cross_entropy
+
+from course_utils.audit import audit_transfer
+from course_utils.models import imagenet_classifier, replace_head
+
+ONE_BATCH = 32
+
+
+def peak():
+    """Return the largest memory of this process so far; the unit is that of the system."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+what, path = sys.argv[1:]
+inputs, labels = torch.load(path)
+source = imagenet_classifier()
+model = replace_head(copy.deepcopy(source), 2)
+optimizer = torch.optim.Adam(model.parameters(), 1e-4)
+before, start, noted = peak(), time.process_time(), []
+if what == "step":
+    model.train()
+    cross_entropy(model(inputs[:ONE_BATCH]), labels[:ONE_BATCH]).backward()
+    optimizer.step()
+else:
+    report = audit_transfer(model, optimizer, source=source, train=(inputs, labels))
+    noted = [str(f) for f in report.findings if f.verdict in ("wrong", "suspicious")]
+    noted += [str(f) for f in report.findings if "time was over" in f.found]
+seconds = time.process_time() - start
+print(json.dumps({"added": peak() - before, "seconds": seconds, "noted": noted}))
