@@ -111,11 +111,13 @@ class TestPages:
         for name in PAGES - {"index.md"}:
             assert name.partition(".")[0] in listed
 
-    def test_page_for_teachers_has_no_question_for_an_exam(self):
-        assert (ROOT / "TEACHING.md").read_text("utf-8").count("**Exam") == len(LESSONS)
-        text = text_page("TEACHING.md", PAGES)
-        assert "Exam" not in text
+    def test_page_for_teachers_has_no_question_for_an_exam_and_no_answer(self):
+        whole, text = (ROOT / "TEACHING.md").read_text("utf-8"), text_page("TEACHING.md", PAGES)
+        for word in ("**Exam", "*Look for:*"):
+            assert whole.count(word) == len(LESSONS)
+            assert word not in text
         assert "Marks" not in text
+        assert text.count("**Discuss.**") == text.count("**Late?**") == len(LESSONS)
         assert text.count("**Discuss.**") == len(LESSONS)
 
 

@@ -12,7 +12,7 @@ from course_utils.project.book.pictures import describe_pictures
 from course_utils.project.installation import ROOT
 
 TEXTS = ("READING.md", "CHEATSHEET.md", "GLOSSARY.md", "TEACHING.md")
-EXAM = re.compile(r"^\*\*Exam .+?\n\n", re.MULTILINE | re.DOTALL)
+ANSWERS = re.compile(r"^\*\*Exam .+?\n\n| \*Look for:\*.+?(?=\n\n)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])+)\]\(([^()\s]+)\)")
 HEADING = re.compile(r"^#{1,3} (.+)$", re.MULTILINE)
 OPENED_BY_DOTS = re.compile(r"click\s+on\s+its\s+dots\s+to\s+open\s+it")
@@ -101,7 +101,7 @@ def text_page(name, pages):
     pages : set of str
         Paths of all pages in the book.
     """
-    text = EXAM.sub("", (ROOT / name).read_text(encoding="utf-8"))
+    text = ANSWERS.sub("", (ROOT / name).read_text(encoding="utf-8"))
     return inner_links(drawn_graphs(text).replace("](README.md", "](index.md"), Path(), pages)
 
 
