@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from course_utils.audit.loss_probes import is_binary_cross_entropy, is_cross_entropy
 from course_utils.audit.parts import LABELS, Part
@@ -14,7 +14,6 @@ from course_utils.audit.reasons import NoGradientError, NotCheckable, one_line
 from course_utils.audit.report import Finding
 from course_utils.audit.subject import BATCH, Subject
 from course_utils.objectives.base import Objective
-from course_utils.objectives.regularizers import L2SP
 
 FEW, STEPS, RATES = 8, 50, (1e-3, 1e-2)
 HALF = 0.5  # of the loss at the start: then it learns
@@ -173,69 +172,3 @@ def _steps(subject: Subject, part: Part, rate: float) -> Iterator[float]:
             p.grad = p.grad.to_dense() if p.grad is not None and p.grad.is_sparse else p.grad
         stepper.step()
         yield value.item()
-
-
-def modes(subject: Subject) -> Finding:
-    """Check that answers come from evaluation mode, and depend on one input alone."""
-    name = "mode and batches"
-    part = subject.part("test", "validation", "train").first(BATCH)
-    if len(part) < 4:
-        return Finding(name, "not checked", "Give four or more samples.")
-    trial, model = subject.trial(), subject.model
-    told = f"The mode is {'training' if model.training else 'evaluation'}."
-    difference = _by_the_rest(trial, part)
-    if difference < 0.01:
-        return Finding(name, "ok", f"{told} An answer does not depend on the rest of the batch.")
-    if model.training:
-        trial.model.eval()
-        inside = _by_the_rest(trial, part)
-        if inside >= 0.01:  # evaluation would not cure it
-            told = f"Even in evaluation mode an answer changes by {inside:.0%} with its batch."
-            return Finding(name, "wrong", told, _what_mixes(trial, part))
-    told += f" An answer changes by {difference:.0%} with the rest of the batch."
-    if not model.training:
-        return Finding(name, "wrong", told, _what_mixes(trial, part))
-    if subject.optimizer is not None or "train" in subject.parts:
-        return Finding(name, "ok", f"{told} That is so while you train.")
-    return Finding(name, "suspicious", told, "Call model.eval() before you trust an answer.")
-
-
-def _by_the_rest(trial, part) -> float:
-    """Return by how much answers change if half of the batch is missing."""
-    return _difference(trial.scores(part), trial.scores(part.first(len(part) // 2)))
-
-
-def _difference(together, others) -> float:
-    """Return by how much answers for the same samples differ, as a share of their size."""
-    scale = together.abs().mean().clamp(min=1e-6)
-    return float((together[: len(others)] - others).abs().max() / scale)
-
-
-def _what_mixes(trial, part) -> str:
-    """Say why an answer changes in evaluation mode."""
-    kind = nn.modules.batchnorm._BatchNorm  # noqa: SLF001
-    if any(isinstance(m, kind) and m.training for m in trial.model.modules()):
-        return "Call model.eval() again: a part is in training mode."
-    if _difference(trial.scores(part), trial.scores(part)) > 0.01:
-        return "Two equal calls differ, too: look for what draws random numbers, such as dropout."
-    return "Look for what mixes samples."
-
-
-def weight_decay(subject: Subject) -> Finding:
-    """Check that decay does not pull where something else pulls already."""
-    name = "weight decay"
-    if subject.optimizer is None:
-        return Finding(name, "not checked", "Give the optimizer.")
-    decayed = [g for g in subject.optimizer.param_groups if g.get("weight_decay", 0) > 0]
-    if not decayed:
-        return Finding(name, "ok", "The optimizer has no weight decay.")
-    objective = subject.objective
-    pulls = objective.parts if isinstance(objective, Objective) else ()
-    if any(isinstance(term, L2SP) for _, term in pulls):
-        told = "The optimizer pulls to zero what the objective pulls to the source."
-        return Finding(name, "suspicious", told, "Set weight_decay=0, or decay the head alone.")
-    held = [p for g in decayed for p in g["params"] if not p.requires_grad and p.grad is not None]
-    if held:
-        told = f"{len(held)} frozen tensors have an old gradient, and decay moves them."
-        return Finding(name, "wrong", told, "Set their grad to None, or take them out.")
-    return Finding(name, "ok", "Weight decay moves only what learns.")

@@ -12,6 +12,8 @@ from course_utils.audit.reasons import NoGradientError
 from course_utils.audit.report import Finding
 from course_utils.audit.source_checks import distance
 from course_utils.audit.subject import Subject, after_steps
+from course_utils.objectives.base import Objective
+from course_utils.objectives.regularizers import L2SP
 
 NO_RATE = 1e-8  # a learning rate below it moves nothing that counts
 WIPED = 0.3  # share of its length by which one step may move a weight
@@ -163,4 +165,28 @@ def learning_rate(subject: Subject) -> Finding:
             told += " An old gradient is added to the new one."
             return Finding(name, "suspicious", told, "Call zero_grad() after each step.")
         return Finding(name, "suspicious", told, "Lower the learning rate, or warm it up.")
+    return Finding(name, "ok", told)
+
+
+def weight_decay(subject: Subject) -> Finding:
+    """Check that decay does not pull where something else pulls already."""
+    name = "weight decay"
+    if subject.optimizer is None:
+        return Finding(name, "not checked", "Give the optimizer.")
+    decayed = [g for g in subject.optimizer.param_groups if g.get("weight_decay", 0) > 0]
+    if not decayed:
+        return Finding(name, "ok", "The optimizer has no weight decay.")
+    objective = subject.objective
+    pulls = objective.parts if isinstance(objective, Objective) else ()
+    if any(isinstance(term, L2SP) for _, term in pulls):
+        told = "The optimizer pulls to zero what the objective pulls to the source."
+        return Finding(name, "suspicious", told, "Set weight_decay=0, or decay the head alone.")
+    held = [p for g in decayed for p in g["params"] if not p.requires_grad and p.grad is not None]
+    if held:
+        told = f"{len(held)} frozen tensors have an old gradient, and decay moves them."
+        return Finding(name, "wrong", told, "Set their grad to None, or take them out.")
+    told, learns = "Weight decay moves only what learns.", (p for g in decayed for p in g["params"])
+    small = sum(p.requires_grad and p.ndim < 2 for p in learns)
+    if small:
+        told += f" {small} biases and weights of norm layers are among it; many recipes spare them."
     return Finding(name, "ok", told)

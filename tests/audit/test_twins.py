@@ -241,6 +241,15 @@ def test_wrapper_that_is_no_optimiser_is_refused_with_what_it_wraps():
         audit_transfer(mlp(), Wrapper(), train=(X, Y))
 
 
+def test_biases_and_norm_weights_that_decay_are_counted():
+    model = nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3))
+    for params, told in ((model.parameters(), "3 biases"), ([model[0].weight], "only what learns.")):
+        optimizer = torch.optim.AdamW(params, 1e-3)
+        (finding,) = audit_transfer(model, optimizer, checks=["weight decay"]).findings
+        assert finding.verdict == "ok"
+        assert told in finding.found
+
+
 class TestForeignErrors:
     @pytest.mark.parametrize(
         ("error", "told"),
