@@ -6,9 +6,10 @@ that each needs a process of its own. Both have the same libraries, model, optim
 
 import copy
 import json
-import resource
+import re
 import sys
 import time
+from pathlib import Path
 
 import scipy.optimize  # noqa: F401, the audit imports it late
 import torch
@@ -21,25 +22,33 @@ ONE_BATCH = 32
 
 
 def peak():
-    """Return the largest memory of this process so far; the unit is that of the system."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Return the largest memory of this process so far, in kB, as Linux counts it.
+
+    The one of `resource` would begin with that of the process which started this one.
+    """
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
 
 
-torch.set_num_threads(1)
-torch.manual_seed(0)
-what, path = sys.argv[1:]
-inputs, labels = torch.load(path)
-source = imagenet_classifier()
-model = replace_head(copy.deepcopy(source), 2)
-optimizer = torch.optim.Adam(model.parameters(), 1e-4)
-before, start, noted = peak(), time.process_time(), []
-if what == "step":
-    model.train()
-    cross_entropy(model(inputs[:ONE_BATCH]), labels[:ONE_BATCH]).backward()
-    optimizer.step()
-else:
-    report = audit_transfer(model, optimizer, source=source, train=(inputs, labels))
-    noted = [str(f) for f in report.findings if f.verdict in ("wrong", "suspicious")]
-    noted += [str(f) for f in report.findings if "time was over" in f.found]
-seconds = time.process_time() - start
-print(json.dumps({"added": peak() - before, "seconds": seconds, "noted": noted}))
+def measure(what, path):
+    """Take one step or audit a model; return memory, seconds, and what the audit complains of."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    inputs, labels = torch.load(path)
+    source = imagenet_classifier()
+    model = replace_head(copy.deepcopy(source), 2)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-4)
+    before, start, noted = peak(), time.process_time(), []
+    if what == "step":
+        model.train()
+        cross_entropy(model(inputs[:ONE_BATCH]), labels[:ONE_BATCH]).backward()
+        optimizer.step()
+    else:
+        report = audit_transfer(model, optimizer, source=source, train=(inputs, labels))
+        noted = [str(f) for f in report.findings if f.verdict in ("wrong", "suspicious")]
+        noted += [str(f) for f in report.findings if "time was over" in f.found]
+    return {"added": peak() - before, "seconds": time.process_time() - start, "noted": noted}
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(*sys.argv[1:])))

@@ -179,7 +179,8 @@ class TestModelsOfTheCourse:
 
     def test_the_pretrained_network_in_ten_seconds_with_the_memory_of_one_batch(self, tmp_path):
         """EfficientNet-Lite0, all of it learning, with 256 solar cells in the size of lesson 04."""
-        pytest.importorskip("resource", reason="the system does not tell the peak of a process")
+        if not Path("/proc/self/status").exists():
+            pytest.skip("the system does not tell the peak of a process")
         cells = load_solar_cells(size=96).train.select(range(256))
         torch.save((cells.inputs, cells.labels), tmp_path / "cells.pt")
 
@@ -189,7 +190,7 @@ class TestModelsOfTheCourse:
             return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
 
         step, audit = measured("step"), measured("audit")
-        assert audit["added"] < 1.05 * step["added"]
+        assert 0 < audit["added"] < 1.05 * step["added"]
         assert audit["seconds"] < 20  # of one core: ten seconds on two
         assert not audit["noted"]
 

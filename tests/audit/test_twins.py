@@ -243,7 +243,10 @@ def test_wrapper_that_is_no_optimiser_is_refused_with_what_it_wraps():
 
 def test_biases_and_norm_weights_that_decay_are_counted():
     model = nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3))
-    for params, told in ((model.parameters(), "3 biases"), ([model[0].weight], "only what learns.")):
+    for params, told in (
+        (model.parameters(), "3 biases"),
+        ([model[0].weight], "only what learns."),
+    ):
         optimizer = torch.optim.AdamW(params, 1e-3)
         (finding,) = audit_transfer(model, optimizer, checks=["weight decay"]).findings
         assert finding.verdict == "ok"
