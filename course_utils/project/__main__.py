@@ -38,7 +38,7 @@ HELP = """\
 make COMMAND                 on Windows: py -m course_utils.project COMMAND
 
   lab        open JupyterLab on the first lesson
-  check      check style, imports and types, and run the tests without notebooks (about eight minutes)
+  check      check style, imports and types, and run the tests without notebooks (eight minutes)
   test       check, and compare all notebooks with what is stored in them, without the network
   setup      install everything into .venv (the other commands do it too, when it is needed)
   notebooks  run all notebooks again and store them with their outputs
