@@ -134,7 +134,8 @@ def run(page, number, source=None):
     page.keyboard.press("Shift+Enter")
     page.wait_for_function(
         f"({CELLS})()[{number}].execution_count && "
-        "jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
+        "jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'",
+        polling=200,
     )
 
 
@@ -213,7 +214,8 @@ def test_long_lesson_runs_from_top_to_bottom(path, lab, browser):
         page.evaluate("jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        page.wait_for_function(ALL_RUN, timeout=2 * PATIENCE)
+        # Asked at each frame of the screen, as is usual, a core would be busy with the question.
+        page.wait_for_function(ALL_RUN, timeout=2 * PATIENCE, polling=1000)
         after = page.evaluate(CELLS)
         assert errors(after) == []
         assert pictures(after) == pictures(before)
