@@ -185,8 +185,8 @@ def weight_decay(subject: Subject) -> Finding:
     if held:
         told = f"{len(held)} frozen tensors have an old gradient, and decay moves them."
         return Finding(name, "wrong", told, "Set their grad to None, or take them out.")
-    told, learns = "Weight decay moves only what learns.", (p for g in decayed for p in g["params"])
-    small = sum(p.requires_grad and p.ndim < 2 for p in learns)
+    told = "Weight decay moves only what learns."
+    small = sum(p.requires_grad and p.ndim < 2 for g in decayed for p in g["params"])
     if small:
         told += f" {small} biases and weights of norm layers are among it; many recipes spare them."
     return Finding(name, "ok", told)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import scipy.optimize  # noqa: F401, the audit imports it late
 import torch
+from patients import noted
 from torch.nn.functional import cross_entropy
 
 from course_utils.audit import audit_transfer
@@ -38,16 +39,16 @@ def measure(what, path):
     source = imagenet_classifier()
     model = replace_head(copy.deepcopy(source), 2)
     optimizer = torch.optim.Adam(model.parameters(), 1e-4)
-    before, start, noted = peak(), time.process_time(), []
+    before, start, complaints = peak(), time.process_time(), []
     if what == "step":
         model.train()
         cross_entropy(model(inputs[:ONE_BATCH]), labels[:ONE_BATCH]).backward()
         optimizer.step()
     else:
         report = audit_transfer(model, optimizer, source=source, train=(inputs, labels))
-        noted = [str(f) for f in report.findings if f.verdict in ("wrong", "suspicious")]
-        noted += [str(f) for f in report.findings if "time was over" in f.found]
-    return {"added": peak() - before, "seconds": time.process_time() - start, "noted": noted}
+        complaints = noted(report) + [f for f in report.findings if "time was over" in f.found]
+    seconds = time.process_time() - start
+    return {"added": peak() - before, "seconds": seconds, "noted": list(map(str, complaints))}
 
 
 if __name__ == "__main__":

@@ -90,6 +90,7 @@ class TestExitCodes:
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     head = torch.nn.Linear(1280, 2)
+    torch.nn.init.constant_(head.bias[:1], 3.0)  # for logits that lie apart
     network = Classifier(imagenet_backbone(), head).eval()
     save_transfer(TransferModel(network, "image", ("a\tb", "c"), 32, 2.0), folder)
     return folder
@@ -113,7 +114,6 @@ class TestPredict:
     def test_probabilities_are_those_of_the_temperature(self, model, tmp_path):
         Image.effect_noise((40, 40), 90).convert("RGB").save(tmp_path / "a.png")
         found = load_transfer(model)
-        torch.nn.init.constant_(found.model.head.bias[:1], 3.0)  # for logits that lie apart
         pictures = picture_tensor(tmp_path / "a.png", 32)[None].float() / 255
         logits = predict(found.model, pictures)
         sure = found.probabilities([tmp_path / "a.png"])
