@@ -4,7 +4,7 @@ from course_utils.data.augmentation import eight_views, flipped_views, mixup
 from course_utils.data.findings import DataError, DataFinding, DataReport
 from course_utils.data.gallery import draw_classes
 from course_utils.data.images import load_digits, load_mnist, load_solar_cells, solar_cell_images
-from course_utils.data.news import load_bbc_news, news_texts, split_article
+from course_utils.data.news import load_bbc_news, news_texts
 from course_utils.data.own import OwnData
 from course_utils.data.own_images import read_image_folder, read_image_table
 from course_utils.data.own_splits import split_own_data
@@ -38,7 +38,6 @@ __all__ = [
     "read_image_table",
     "read_text_table",
     "solar_cell_images",
-    "split_article",
     "split_own_data",
     "split_parts",
     "subset_of_classes",

@@ -1,6 +1,5 @@
 """BBC News: 2,225 articles of 2004 and 2005 in five classes, from an installed package."""
 
-import re
 from functools import lru_cache
 
 import torch
@@ -11,7 +10,6 @@ from course_utils.data.splits import split_parts
 from course_utils.data.tasks import Task
 from course_utils.data.texts import Texts
 from course_utils.environment.arguments import check_texts
-from course_utils.environment.door import checked
 from course_utils.environment.packages import package_path
 
 CLASSES = ("business", "entertainment", "politics", "sports", "tech")  # the folders of the package
@@ -86,43 +84,6 @@ def news_texts(part: str = "headline") -> Texts:
     if part == "article":
         return articles
     return Texts(article.partition("\n")[0].strip() for article in articles)
-
-
-@checked
-def split_article(article: str, *, fewest_words: int = 5) -> tuple[str, list[str]]:
-    r"""Cut an article into its headline, the first line, and its sentences.
-
-    A sentence ends at a full stop, an exclamation or a question mark before a space, with quotation
-    marks or not, and at the end of a line. An abbreviation before a space also counts as an end,
-    so a few sentences are cut in two.
-
-    Parameters
-    ----------
-    article : str
-        One of `news_texts` with the part ``"article"``.
-    fewest_words : int
-        Shorter pieces are left out; headings inside an article are.
-
-    Returns
-    -------
-    headline : str
-    sentences : list of str
-
-    Raises
-    ------
-    TypeError
-        If ``article`` is no text, such as a list of them.
-
-    Examples
-    --------
-    >>> split_article('Profits rise\nIt rose by 0.5% in May. "We are very glad indeed." Really?')
-    ('Profits rise', ['It rose by 0.5% in May.', '"We are very glad indeed."'])
-    """
-    headline, _, body = article.partition("\n")
-    # look-behinds keep the mark and the quotation mark with their sentence
-    pieces = re.split(r"(?<=[.!?])\s+|(?<=[.!?][\"'])\s+|\n+", body)
-    sentences = [piece.strip() for piece in pieces]
-    return headline.strip(), [each for each in sentences if len(each.split()) >= fewest_words]
 
 
 def first_places(texts: Texts) -> Tensor:

@@ -1,6 +1,6 @@
 """Figures: each function takes axes and returns them."""
 
-from course_utils.plotting.curves import label_efficiency_curve, look, plot_history, task_gallery
+from course_utils.plotting.curves import label_efficiency_curve, look, plot_history
 from course_utils.plotting.plane import draw_ball, draw_contours, draw_path, draw_point
 
 __all__ = [
@@ -11,5 +11,4 @@ __all__ = [
     "label_efficiency_curve",
     "look",
     "plot_history",
-    "task_gallery",
 ]

@@ -6,8 +6,7 @@ An arm keeps its colour, marker and line style in a figure, so that it is known 
 import numpy as np
 from matplotlib.axes import Axes
 
-from course_utils.data.gallery import SIZE_OF_TEXT, draw_classes
-from course_utils.data.tasks import Task
+from course_utils.data.gallery import SIZE_OF_TEXT
 from course_utils.environment.door import checked
 from course_utils.experiments.results import Results
 from course_utils.training.history import History
@@ -92,15 +91,6 @@ def plot_history(history: History, ax: Axes) -> Axes:
     ax.set_ylabel("part of the objective", fontsize=SIZE_OF_TEXT)
     ax.legend(fontsize=SIZE_OF_TEXT, frameon=False)
     return _tidy(ax)
-
-
-@checked
-def task_gallery(task: Task, ax: Axes, *, per_class: int = 8) -> Axes:
-    """Draw some training images of each class of a task. See `course_utils.data.draw_classes`."""
-    samples = task.train
-    return draw_classes(
-        samples.inputs, samples.labels, task.classes, ax, title=task.name, per_class=per_class
-    )
 
 
 def _tidy(ax: Axes) -> Axes:

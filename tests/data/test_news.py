@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from course_utils.data import news
-from course_utils.data.news import decode, first_places, load_bbc_news, news_texts, split_article
+from course_utils.data.news import decode, first_places, load_bbc_news, news_texts
 from course_utils.data.texts import Texts
 from course_utils.environment.packages import package_path
 
@@ -162,30 +162,7 @@ class TestFirstPlaces:
         assert found.dtype == torch.int64
 
 
-class TestSplitArticle:
-    @pytest.mark.parametrize(
-        ("text", "expected"),
-        [
-            ("a b c d e. f g h i j!", ["a b c d e.", "f g h i j!"]),
-            ("a b c d e? f g h i j", ["a b c d e?", "f g h i j"]),  # no mark at the end
-            ("a b c d 0.5 e. f g h i j.", ["a b c d 0.5 e.", "f g h i j."]),  # no space, no end
-            ('"a b c d e." f g h i j.', ['"a b c d e."', "f g h i j."]),  # quotation marks stay
-            ("a b c d e.\n\nf g h i j.", ["a b c d e.", "f g h i j."]),  # paragraphs
-            ("A heading\na b c d e.", ["a b c d e."]),  # too short
-            ("", []),
-        ],
-    )
-    def test_cuts_where_a_sentence_ends(self, text, expected):
-        assert split_article(f"Headline \n\n{text}") == ("Headline", expected)
-
-    def test_fewest_words_is_allowed_itself(self):
-        assert split_article("H\na b. c d e.", fewest_words=2)[1] == ["a b.", "c d e."]
-        assert split_article("H\na b. c d e.", fewest_words=3)[1] == ["c d e."]
-
-
 class TestTextsAlone:
-    def test_one_text_is_no_list_and_a_list_no_article(self):
+    def test_one_text_is_no_list(self):
         with pytest.raises(TypeError, match="texts is a text; give a list of texts"):
             first_places("abc")
-        with pytest.raises(TypeError, match="article is a list of length 1; give a text"):
-            split_article(["Rain in May"])

@@ -55,7 +55,7 @@ class TestPackages:
         assert verify_package(key) == package_path(key)
 
     @pytest.mark.parametrize(
-        ("key", "start"),  # measured by other people on other machines: DESIGN.md, section 5
+        ("key", "start"),  # measured by other people on other machines
         [
             ("efficientnet_lite0", "579344248a93e230"),
             ("efficientnet_lite2", "9656183e"),  # part of its file name

@@ -42,11 +42,12 @@ class TestForEach:
 
     @pytest.mark.parametrize("num_workers", [1, 2])
     def test_a_failure_keeps_what_was_finished(self, num_workers):
-        with pytest.raises(
-            RunError, match="call number 3 failed: ValueError: no. 2 of 4"
-        ) as caught:
+        with pytest.raises(RunError, match="call number 3 failed: ValueError: no") as caught:
             for_each(break_at_two, range(4), num_workers=num_workers)
-        assert caught.value.finished.items() >= {0: 0, 1: 1}.items()
+        finished = caught.value.finished
+        # the last item may have begun before the failure was known; what runs then may end
+        assert finished in ({0: 0, 1: 1}, {0: 0, 1: 1, 3: 3})
+        assert f"{len(finished)} of 4 had finished" in str(caught.value)
 
     @pytest.mark.parametrize(
         ("arguments", "told"),

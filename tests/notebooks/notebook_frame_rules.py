@@ -1,5 +1,5 @@
 # ruff: noqa: D401  (the docstring of a rule gives its reason)
-"""Rules for the frame of a lesson (DESIGN section 4): what each lesson has, and in which order.
+"""Rules for the frame of a lesson: what each lesson has, and in which order.
 
 A rule is a function of a `Lesson` that returns a list of problems, empty if there is none.
 """

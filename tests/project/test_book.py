@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from course_utils.project.book import __main__ as book
-from course_utils.project.book.cutting import cut_lesson, shown_part
+from course_utils.project.book.slide_cuts import cut_lesson, shown_part
 from course_utils.project.book.folders import built_aside, package_folder
 from course_utils.project.book.graph import drawn_graphs, graph_picture
 from course_utils.project.book.heights import PAGE, height

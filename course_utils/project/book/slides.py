@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 from nbconvert import SlidesExporter
 
-from course_utils.project.book.cutting import cut_lesson
+from course_utils.project.book.slide_cuts import cut_lesson
 from course_utils.project.book.folders import (
     STATIC,
     built_aside,
