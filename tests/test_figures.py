@@ -84,6 +84,7 @@ class TestFolder:
         sizes = {path.name: path.stat().st_size for path in FOLDER.glob("*.png")}
         assert max(sizes.values()) <= MAX_BYTES, sizes
 
+    @pytest.mark.slow
     def test_script_called_from_anywhere_writes_beside_itself(self, tmp_path):
         for name in ("style.py", "draw_carriers.py"):
             shutil.copy(FOLDER / name, tmp_path)
@@ -93,6 +94,7 @@ class TestFolder:
         assert difference(written, (FOLDER / "carriers.png").read_bytes()) <= TOLERANCE
 
 
+@pytest.mark.slow
 class TestDraw:
     def test_stored_picture_is_what_the_script_draws(self, script):
         drawn = style.render_png(load(script).draw())

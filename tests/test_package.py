@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PACKAGE = Path(__file__).parents[1] / "course_utils"
 FILES = sorted(PACKAGE.rglob("*.py"))
 MODULES = [
@@ -72,6 +74,7 @@ class TestImport:
         assert float(seconds) < 2
         assert large.strip() == "[]"
 
+    @pytest.mark.slow
     def test_faces_load_nothing_slow_and_no_import_does_any_work(self, tmp_path):
         faces = [f"course_utils.{room}" for room in ROOMS if room != "project"]
         slow = {"sklearn", "timm", "torchvision", "transformers", "tokenizers", "peft"}

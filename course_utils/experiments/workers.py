@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from joblib import Parallel, delayed, parallel_config
 from joblib.parallel import BACKENDS, DEFAULT_BACKEND, get_active_backend
+from threadpoolctl import threadpool_limits
 
 from course_utils.environment.machine import release_memory
 
@@ -85,7 +86,8 @@ def _attempt(run: Callable[[], dict], caught: type[BaseException]) -> object:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # two processes with two threads each are far slower on two cores
     try:
-        return run()
+        with threadpool_limits(limits=1):  # those of numpy, scipy and scikit-learn wait by spinning
+            return run()
     except caught as error:
         return Failure(_first_line(error), error)
     finally:

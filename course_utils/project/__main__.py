@@ -38,8 +38,8 @@ HELP = """\
 make COMMAND                 on Windows: py -m course_utils.project COMMAND
 
   lab        open JupyterLab on the first lesson
-  check      check style, imports and types, and run the tests without notebooks (eight minutes)
-  test       check, and compare all notebooks with what is stored in them, without the network
+  check      check style, imports and types, and run the tests that are quick (two minutes)
+  test       check, run all tests, and compare all notebooks with what is stored in them
   setup      install everything into .venv (the other commands do it too, when it is needed)
   notebooks  run all notebooks again and store them with their outputs
   figures    draw all figures of figures/ again
@@ -134,13 +134,15 @@ def _check(extra):
     if extra:
         raise SetupError(f"check takes no argument, found: {' '.join(extra)}.")
     install(ROOT)
-    return run_steps("make check", check_steps())
+    return run_steps("make check", check_steps(with_slow_tests=False))
 
 
 def _test(extra):
     steps = notebook_step(lessons(extra))
     install(ROOT)
-    return run_steps("make test", steps if extra else {**check_steps(), **steps})
+    if not extra:
+        steps = check_steps(with_slow_tests=True) | steps
+    return run_steps("make test", steps)
 
 
 def _notebooks(extra):

@@ -36,9 +36,13 @@ def lessons(names: list[str]) -> list[str]:
     return list(dict.fromkeys(files))  # a lesson named twice is tested once
 
 
-def check_steps() -> dict[str, list[str]]:
-    """Return the steps of `make check`: for each its name and its command line."""
+def check_steps(*, with_slow_tests: bool) -> dict[str, list[str]]:
+    """Return the steps of `make check`: for each its name and its command line.
+
+    `make test` has the slow tests as well: those that start processes or a browser.
+    """
     tests = ["tests", "course_utils", f"--numprocesses={WORKERS}"]
+    tests += [] if with_slow_tests else ["-m", "not slow and not long"]
     # Halves of the list, so that a file is set up once; who is done first takes from the other.
     tests += ["--dist=worksteal", "--durations=10"]
     return {

@@ -106,9 +106,13 @@ class EarlyStopping:
         self._keep(0)
 
     def _keep(self, epoch: int) -> None:
-        """Copy the weights, and all else that the model stores."""
+        """Copy the weights, and all else that the model stores; what is frozen stays as it is."""
         self.epoch = epoch
-        self.weights = deepcopy(self.model.state_dict())
+        changing = self.model.state_dict()
+        for name, value in self.model.state_dict(keep_vars=True).items():
+            if isinstance(value, nn.Parameter) and not value.requires_grad:
+                del changing[name]
+        self.weights = deepcopy(changing)
 
     def note(self, epoch: int, loss: float | None) -> bool:
         """Note an epoch that came to its end, with its loss on validation if there is one.
@@ -135,5 +139,5 @@ class EarlyStopping:
 
     def restore(self) -> int:
         """Change the model: give it the weights that were kept; return their epoch, or 0."""
-        self.model.load_state_dict(self.weights)
+        self.model.load_state_dict(self.weights, strict=False)  # what was frozen is not among them
         return self.epoch

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import peft
 import pytest
 import timm
 import torch
@@ -98,6 +97,7 @@ def tokens(number=32):
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
 
 
+@pytest.mark.slow
 class TestForeignModels:
     """No false alarm on sound models of other libraries."""
 
@@ -130,6 +130,8 @@ class TestForeignModels:
         assert report["labels"].verdict == "ok"
 
     def test_lora_of_peft(self):
+        import peft  # takes seconds
+
         settings = peft.LoraConfig(task_type="SEQ_CLS", r=2, target_modules=["query", "value"])
         model = peft.get_peft_model(language_model(), settings)
         report = audit_transfer(model, torch.optim.AdamW(model.parameters(), 1e-3), train=tokens())
@@ -143,6 +145,7 @@ class TestForeignModels:
             audit_transfer(Sequential())
 
 
+@pytest.mark.slow
 class TestModelsOfTheCourse:
     @pytest.mark.parametrize("start", ["probe", "fine-tuning", "L2-SP"])
     def test_ways_of_transfer_with_the_small_network(self, start):

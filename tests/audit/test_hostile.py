@@ -723,6 +723,7 @@ class Endless(IterableDataset):
             yield X[0], Y[0]
 
 
+@pytest.mark.slow
 def test_the_seconds_hold_for_reading_too():
     start = time.monotonic()
     report = audit_transfer(mlp(), train=DataLoader(Endless(), 4), seconds=1.5)
@@ -730,6 +731,7 @@ def test_the_seconds_hold_for_reading_too():
     assert report["outputs"].verdict == "ok"
 
 
+@pytest.mark.slow
 def test_the_seconds_hold_inside_of_a_check():
     def slowly(scores):
         time.sleep(0.2)

@@ -88,6 +88,7 @@ def test_a_head_on_features_and_prototypes(source):
         assert not noted(report), report
 
 
+@pytest.mark.slow
 def test_the_pretrained_network_for_grey_images_with_stages_on_stored_activations():
     model = replace_head(imagenet_classifier(), 3)
     adapt_input(model.backbone, channels=1)
@@ -101,6 +102,7 @@ def test_the_pretrained_network_for_grey_images_with_stages_on_stored_activation
     assert not noted(report), report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [tiny_bert, tiny_gpt_backbone])
 @pytest.mark.parametrize("way", ["all layers", "LoRA", "frozen"])
 def test_networks_for_text(make, way):

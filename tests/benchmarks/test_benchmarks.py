@@ -409,6 +409,7 @@ class TestRandomViews:
         assert min(counts) > 30  # 50 each are expected
 
 
+@pytest.mark.slow
 class TestExtraction:
     def test_all_ways_give_the_same_features(self):
         shown = torch.rand(3, 1, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -456,6 +457,7 @@ class TestLayers:
         assert model.backbone.body.bn1.running_mean.equal(before)
 
 
+@pytest.mark.slow
 class TestPretraining:
     @pytest.fixture(autouse=True)
     def toys(self, monkeypatch):

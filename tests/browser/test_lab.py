@@ -16,6 +16,8 @@ from tiny_notebooks import code, save
 from course_utils.project.__main__ import lab_command, lab_environment
 from course_utils.project.installation import ROOT
 
+pytestmark = pytest.mark.slow
+
 READY = """async () => {
   while (!window.jupyterapp?.shell.currentWidget?.sessionContext)
     await new Promise(resolve => setTimeout(resolve, 200));

@@ -3,6 +3,8 @@
 import pytest
 from browsing import barriers, formulas, nameless_pictures, opened
 
+pytestmark = pytest.mark.slow
+
 PAGES = ["index", "notebooks/02_loss_plus_regularization", "notebooks/11_bug_clinic", "READING"]
 
 

@@ -3,6 +3,8 @@
 import pytest
 from browsing import FEW, barriers, nameless_pictures, opened
 
+pytestmark = pytest.mark.slow
+
 MEASURE = """() => Reveal.getSlides().map(slide => {
   const {h, v} = Reveal.getIndices(slide);
   Reveal.slide(h, v);

@@ -153,6 +153,7 @@ class TestFailures:
             cached_tensor("a", Counted())
 
 
+@pytest.mark.slow
 class TestTwoProcesses:
     def test_they_compute_once(self, folder, tmp_path):
         code = f"""

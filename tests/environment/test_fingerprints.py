@@ -61,6 +61,7 @@ class TestFingerprint:
         assert fingerprint(turned) == fingerprint(np.arange(6.0).reshape(2, 3))
         assert fingerprint(np.float32(2)) != fingerprint(np.float32(3))
 
+    @pytest.mark.slow
     def test_sets_have_no_order_not_even_in_another_process(self):
         code = (
             "from course_utils.environment.fingerprints import fingerprint; "

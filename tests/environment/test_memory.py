@@ -18,6 +18,8 @@ from course_utils.objectives.losses import CrossEntropy
 from course_utils.training import loop as training
 from course_utils.training.loop import fit
 
+pytestmark = pytest.mark.slow
+
 only_glibc = pytest.mark.skipif(
     platform.libc_ver()[0] != "glibc", reason="only glibc lets itself be told"
 )

@@ -105,6 +105,7 @@ class TestWhatIsKept:
         assert shown(capsys) == NOTHING
 
 
+@pytest.mark.slow
 class TestARealKernel:
     def test_knows_whose_cell_it_runs(self, folder, monkeypatch):
         monkeypatch.setenv("JPY_SESSION_NAME", "notebooks/00_start_here.ipynb")
@@ -182,6 +183,7 @@ class TestTheFile:
         monkeypatch.setattr("platformdirs.user_data_dir", lambda *a, **k: str(tmp_path / "own"))
         assert data_directory() == tmp_path / "own"
 
+    @pytest.mark.slow
     def test_test_runs_have_one_of_their_own(self, tmp_path):
         test = tmp_path / "test_it.py"
         test.write_text("import os\ndef test_it(): assert os.environ['COURSE_DATA_DIR'] != '/own'")

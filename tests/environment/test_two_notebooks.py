@@ -3,8 +3,11 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
+import pytest
 
 from course_utils.project.notebooks import execute
+
+pytestmark = pytest.mark.slow
 
 CELL = """
 import torch

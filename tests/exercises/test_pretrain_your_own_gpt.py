@@ -3,6 +3,7 @@
 import math
 from functools import partial
 
+import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812, the name torch itself uses
 from authoring import assert_named, assert_right, run_cell
@@ -107,6 +108,7 @@ def fine_tune(body, samples, seed):
     return model
 
 
+@pytest.mark.slow
 def test_open_solution_of_the_notebook_is_fair_and_read_rightly():
     names = {
         **{"load_bbc_news": toy_news, "token_task": token_task, "backbone": tiny_gpt_backbone()},

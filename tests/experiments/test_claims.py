@@ -212,6 +212,7 @@ class TestLedger:
 
 
 class TestCell:
+    @pytest.mark.slow
     def test_number_is_that_of_the_running_cell_in_a_real_shell(self, tmp_path):
         code = """
 from IPython.core.interactiveshell import InteractiveShell

@@ -13,6 +13,8 @@ from course_utils.experiments import runs
 from course_utils.experiments.estimates import Draws
 from course_utils.experiments.runs import RunError
 
+pytestmark = pytest.mark.slow
+
 repeat = partial(runs.repeat, draws=Draws.starts())
 
 

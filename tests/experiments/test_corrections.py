@@ -24,6 +24,7 @@ def test_three_by_hand():
 SAMPLES = ([1.0, 1.2, 0.9, 1.1], [0.2, 0.5, 0.4, -0.1], [0.1, -0.2, 0.3, 0.0])
 
 
+@pytest.mark.slow
 def test_of_twenty_tables_of_pure_luck_about_one_in_twenty_claims_something():
     rng = np.random.default_rng(0)
     fooled = plain = 0

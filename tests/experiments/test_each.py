@@ -11,6 +11,8 @@ from torch import nn
 
 from course_utils.experiments import RunError, for_each
 
+pytestmark = pytest.mark.slow
+
 
 def draw(seed):
     torch.manual_seed(seed)

@@ -19,6 +19,7 @@ import psutil
 import pytest
 import torch
 from scipy import stats
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from course_utils.experiments import runs
 from course_utils.experiments.estimates import Draws, Estimate, estimate, paired_difference
@@ -317,6 +318,18 @@ class TestRepeat:
         assert found.values("power", 1).tolist() == [7, 2, 5]
         assert (os.getpid() in found.values("process", 1)) == (num_workers == 1)
 
+    @pytest.mark.parametrize("num_workers", [1, 2])
+    def test_numpy_and_scikit_learn_have_one_thread_in_a_run(self, num_workers):
+        def experiment(seed):
+            return {(each["filepath"], 1): each["num_threads"] for each in threadpool_info()}
+
+        with threadpool_limits(limits=2):
+            before = [each["filepath"] for each in threadpool_info()]
+            found = repeat(experiment, [1, 2], num_workers=num_workers)
+            after = {each["filepath"]: each["num_threads"] for each in threadpool_info()}
+        assert {after[file] for file in before} == {2}  # as it was
+        assert {int(n) for file in found.arms for n in found.values(file, 1)} == {1}
+
     @pytest.mark.parametrize("fails", [False, True])
     def test_number_of_threads_of_the_caller_stays(self, fails):
         def experiment(seed):
@@ -341,7 +354,9 @@ class TestRepeat:
         [range(1, 3), np.array([1, 2]), torch.tensor([1, 2]), (np.int64(s) for s in (1, 2))],
     )
     def test_whole_numbers_of_every_kind_are_seeds(self, seeds):
-        found = repeat(lambda seed: {("a", 1): seed, ("b", 1): type(seed) is int}, seeds)
+        found = repeat(
+            lambda seed: {("a", 1): seed, ("b", 1): type(seed) is int}, seeds, num_workers=1
+        )
         assert found.values("a", 1).tolist() == [1, 2]
         assert found.values("b", 1).all()
 
@@ -383,6 +398,7 @@ class TestRepeat:
             repeat(measure_one, [1, 2], cases=())
 
 
+@pytest.mark.slow
 class TestFailedRuns:
     def error_of(self, function, num_workers=1, **arguments):
         with pytest.raises(RunError) as caught:
@@ -463,6 +479,7 @@ class TestFailedRuns:
         assert error.finished[2] == {("a", 1): 1.0, ("b", 1): 1.0}
 
 
+@pytest.mark.slow
 class TestWorkers:
     @pytest.mark.parametrize(
         ("end", "message"),

@@ -212,6 +212,7 @@ class TestTheSameAnswer:
         body[1].reset_running_stats()
         assert model_fingerprint(backbone) == key
 
+    @pytest.mark.slow
     def test_another_process_finds_the_same_key(self):
         places = [str(folder) for folder in list(Path(__file__).parents)[:2]]
         code = (

@@ -5,6 +5,7 @@ A rule is a function of a `Lesson` that returns a list of problems, empty if the
 """
 
 import re
+from functools import cache
 from urllib.parse import unquote
 
 from lesson import Lesson, anchor, headings, links, place, tokens
@@ -89,6 +90,12 @@ def is_alive(lesson, target):
 
 def anchors(path):
     """Return the anchors of a notebook or Markdown file."""
+    return _anchors(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _anchors(path, written):
+    """Read a file once each time it is written, since many links lead to it."""
     if path.suffix == ".ipynb":
         return {anchor(title) for _, _, title in all_headings(Lesson.read(path))}
     return set()

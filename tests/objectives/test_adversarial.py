@@ -225,6 +225,7 @@ class TestDomainClassifier:
 
 
 class TestFit:
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", [0, 1])
     def test_domains_come_closer_than_without_and_the_source_is_still_learned(self, seed):
         source, target = shifted_task(spread=1.0)

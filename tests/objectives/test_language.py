@@ -159,6 +159,7 @@ class TestPretraining:
         assert history.terms["next token"][-1] < 0.5
         assert "river" in sample_text(gpt, tokenizer, "The rain", num_tokens=24, temperature=0)
 
+    @pytest.mark.slow
     def test_network_beats_the_bigram_where_two_tokens_decide(self):
         """Token t + 1 is the sum of the last two, modulo 7: one token alone says nothing."""
         tokens = torch.randint(1, 8, (300, 2), generator=torch.Generator().manual_seed(0))

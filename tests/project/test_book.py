@@ -9,7 +9,6 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from course_utils.project.book import __main__ as book
-from course_utils.project.book.slide_cuts import cut_lesson, shown_part
 from course_utils.project.book.folders import built_aside, package_folder
 from course_utils.project.book.graph import drawn_graphs, graph_picture
 from course_utils.project.book.heights import PAGE, height
@@ -22,6 +21,7 @@ from course_utils.project.book.pages import (
     text_page,
 )
 from course_utils.project.book.pictures import describe_pictures, drawn
+from course_utils.project.book.slide_cuts import cut_lesson, shown_part
 from course_utils.project.book.student import INSTEAD, student_copy
 from course_utils.project.installation import ROOT
 
@@ -55,6 +55,7 @@ class TestFolders:
             raise ValueError("broken")
         assert [path.name for path in tmp_path.rglob("*")] == ["site", "old.html"]
 
+    @pytest.mark.slow
     def test_failure_is_one_line_and_leaves_what_was_built(self, tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(book, "ROOT", tmp_path)
         lesson = tmp_path / "00.ipynb"

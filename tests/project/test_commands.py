@@ -243,6 +243,7 @@ class TestOtherCommands:
         ]
 
 
+@pytest.mark.slow
 class TestLab:
     def test_more_options_are_passed_on(self, calls):
         assert project.main(["lab", "--no-browser"]) == 0

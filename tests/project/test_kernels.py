@@ -11,6 +11,8 @@ import pytest
 from course_utils.project import kernels
 from course_utils.project.kernels import UsageMeter, kernel_environment, tree_memory
 
+pytestmark = pytest.mark.slow
+
 MEGABYTE = 1_000_000
 # Writes 200 MB, says so, and waits until its input is closed.
 HOLDS_200_MB = "data = b'1' * 200_000_000; print('ready', flush=True); input()"

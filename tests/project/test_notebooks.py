@@ -11,6 +11,8 @@ from course_utils.project import notebooks
 from course_utils.project.normal_form import normal_text
 from course_utils.project.notebooks import NotebookError, execute, store
 
+pytestmark = pytest.mark.slow
+
 HANGS = """
 import time
 while True:

@@ -10,6 +10,8 @@ import os
 import pytest
 from tiny_notebooks import code, error, picture, save, stream
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 PLUGIN = ["-p", "course_utils.project.strict_nbval"]

@@ -73,3 +73,17 @@ class TestEarlyStopping:
         kept = stopping.weights["weight"].clone()
         model.weight.data += 1
         assert torch.equal(stopping.weights["weight"], kept)
+
+    def test_what_is_frozen_is_not_copied_and_buffers_are(self):
+        model = nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 1))
+        model.requires_grad_(False)
+        model[1].bias.requires_grad_(True)
+        stopping = EarlyStopping(model, None)
+        buffers = {f"0.{name}" for name, _ in model[0].named_buffers()}
+        assert set(stopping.weights) == {"1.bias", *buffers}
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        model[1].bias.data += 1
+        model[0].running_mean += 1
+        stopping.restore()
+        after = model.state_dict()
+        assert all(torch.equal(after[name], value) for name, value in before.items())

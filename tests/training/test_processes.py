@@ -13,6 +13,8 @@ from toys import one_thread  # noqa: F401, a fixture
 
 import course_utils
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(two_processes.__file__)
 
 

@@ -14,6 +14,8 @@ from course_utils.models.inference import predict
 from course_utils.transfer.__main__ import main
 from course_utils.transfer.saved import TransferModel, load_transfer, save_transfer
 
+pytestmark = pytest.mark.slow
+
 
 def called(capsys, *arguments):
     """Return exit code, standard output and standard error of a call."""

@@ -28,6 +28,8 @@ from course_utils.transfer import load_transfer, transfer
 from course_utils.transfer.pipeline import STEPS
 from course_utils.transfer.store import FolderError
 
+pytestmark = pytest.mark.slow
+
 SIZE = 64
 KEPT = {"README.md", "config.json", "model.onnx", "model.safetensors", "report.json", "report.md"}
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import nbformat
 from nbconvert import SlidesExporter
 
-from course_utils.project.book.slide_cuts import cut_lesson
 from course_utils.project.book.folders import (
     STATIC,
     built_aside,
@@ -17,6 +16,7 @@ from course_utils.project.book.folders import (
 )
 from course_utils.project.book.pages import inner_links, lesson_title
 from course_utils.project.book.pictures import describe_pictures
+from course_utils.project.book.slide_cuts import cut_lesson
 
 START = """\
 <!DOCTYPE html>
