@@ -5,14 +5,13 @@ from course_utils.training.boosting import TrAdaBoost
 from course_utils.training.evaluation import evaluate, latency
 from course_utils.training.history import History, TrainingDivergedError
 from course_utils.training.loop import fit, linear_probe
-from course_utils.training.metrics import Metrics, accuracy, compute_metrics
+from course_utils.training.metrics import Metrics, compute_metrics
 
 __all__ = [
     "History",
     "Metrics",
     "TrAdaBoost",
     "TrainingDivergedError",
-    "accuracy",
     "compute_metrics",
     "epochs_for",
     "evaluate",

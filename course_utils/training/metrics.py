@@ -20,7 +20,8 @@ class Metrics:
     labels : torch.Tensor of shape (N,), int64
         True classes, 0 to K - 1.
     weights : torch.Tensor of shape (N,), float, optional
-        How much each sample counts in the weighted accuracy.
+        How much each sample counts in the weighted accuracy, which Deitsch et al. 2019 report for
+        solar cells: the sum of w_i over right samples, divided by the sum of w_i.
 
     Raises
     ------
@@ -86,34 +87,6 @@ class Metrics:
         return "\n".join([f"{'samples':<18}{self.num_samples:,}", *rows])
 
     __repr__ = __str__
-
-
-def accuracy(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> float:
-    """Share of samples whose largest logit is at the true class.
-
-    Parameters
-    ----------
-    logits : torch.Tensor of shape (N, K), float
-        One row of scores per sample. Ties go to the lower class number.
-    labels : torch.Tensor of shape (N,), int64
-        True classes, 0 to K - 1.
-    weights : torch.Tensor of shape (N,), float, optional
-        How much each sample counts. For solar cells this is the weighted accuracy that Deitsch
-        et al. 2019 report: sum of w_i over right samples, divided by the sum of w_i.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `Metrics`.
-
-    Examples
-    --------
-    >>> import torch
-    >>> logits, labels = torch.tensor([[2.0, 1.0], [0.0, 3.0]]), torch.tensor([0, 0])
-    >>> accuracy(logits, labels), accuracy(logits, labels, weights=torch.tensor([3.0, 1.0]))
-    (0.5, 0.75)
-    """
-    return Metrics(logits, labels, weights).weighted_accuracy
 
 
 def compute_metrics(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Metrics:

@@ -24,7 +24,7 @@ from course_utils.objectives.regularizers import L2
 from course_utils.training.evaluation import evaluate, latency, sample_loss
 from course_utils.training.history import TrainingDivergedError
 from course_utils.training.loop import fit, linear_probe
-from course_utils.training.metrics import accuracy
+from course_utils.training.metrics import compute_metrics
 
 X = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(8) % 2
@@ -392,7 +392,7 @@ class TestRamp:
 
 def test_accuracy_of_a_column_of_labels():
     logits = torch.nn.functional.one_hot(Y, 2).float()
-    assert accuracy(logits, Y[:, None]) == 1.0
+    assert compute_metrics(logits, Y[:, None]).accuracy == 1.0
 
 
 def test_models_stay_equal_in_two_runs_with_one_seed():

@@ -8,7 +8,11 @@ import torch
 from sklearn import metrics as reference
 from torch import Tensor
 
-from course_utils.training.metrics import Metrics, accuracy, compute_metrics
+from course_utils.training.metrics import Metrics, compute_metrics
+
+
+def accuracy(logits, labels, weights=None):
+    return compute_metrics(logits, labels, weights).weighted_accuracy
 
 
 def random_case(num_classes, number=200):
