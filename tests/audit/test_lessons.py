@@ -82,6 +82,7 @@ def test_stages_that_move(source, moving):
 
 
 def test_a_head_on_features_and_prototypes(source):
+    torch.manual_seed(0)
     features = predict(source.backbone, TRAIN.inputs)
     for head in (nn.Linear(64, 3), prototype_head(features, TRAIN.labels)):
         report = audit_transfer(head, train=(features, TRAIN.labels))

@@ -70,11 +70,16 @@ def test_a_run_on_the_cluster_that_repeats_itself_stays_in_its_process():
         assert repeat(outer, [0, 1]).values("at home", 1).all()
 
 
-def test_a_run_that_fails_on_the_cluster_is_named_and_what_finished_is_kept():
+def test_a_run_that_fails_on_the_cluster_is_named_and_what_finished_is_kept(tmp_path):
+    done = tmp_path / "done"
+
     def experiment(seed):
         if seed == 3:
-            time.sleep(0.5)
+            while not done.exists():
+                time.sleep(0.1)
+            time.sleep(1)  # until what the other found has come back
             raise ZeroDivisionError("no number")
+        done.touch()
         return {("a", 1): seed}
 
     with parallel_config(backend="dask"):

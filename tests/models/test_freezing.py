@@ -153,6 +153,7 @@ class TestHeld:
     @pytest.mark.parametrize("times", [1, 2])
     def test_once_unfrozen_it_moves_again(self, name, times):
         make, shape = KEEP_STATE[name]
+        torch.manual_seed(0)  # some random matrices are at a fixed point of spectral norm
         layer = make()
         with torch.no_grad():
             layer(torch.randn(shape))

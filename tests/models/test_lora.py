@@ -31,8 +31,8 @@ RANK, ALPHA = 2, 8.0
 
 
 def new_model():
-    model = Classifier(tiny_bert(), nn.Linear(16, 2))
     torch.manual_seed(5)
+    model = Classifier(tiny_bert(), nn.Linear(16, 2))
     nn.init.normal_(model.head.weight)
     return model.eval()
 

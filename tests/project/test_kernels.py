@@ -106,7 +106,9 @@ class TestUsageMeter:
         before = tree_memory(os.getpid())
         meter = UsageMeter(os.getpid()).start()
         data = b"1" * (200 * MEGABYTE)
-        time.sleep(0.2)
+        deadline = time.monotonic() + 30
+        while meter.peak_memory < before + 150 * MEGABYTE and time.monotonic() < deadline:
+            time.sleep(0.01)
         del data
         meter.stop()
         assert meter.peak_memory > before + 150 * MEGABYTE
