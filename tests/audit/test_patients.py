@@ -5,6 +5,8 @@ from patients import PATIENTS
 
 from course_utils.audit import audit_transfer
 
+pytestmark = pytest.mark.slow
+
 each_patient = pytest.mark.parametrize("name", PATIENTS)
 
 

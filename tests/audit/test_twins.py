@@ -13,6 +13,8 @@ from torch.utils._pytree import tree_leaves
 from course_utils.audit import audit_transfer
 from course_utils.audit.reasons import one_line
 
+pytestmark = pytest.mark.slow
+
 Y = torch.arange(96) % 3
 X = torch.randn(96, 8, generator=torch.Generator().manual_seed(0))
 X = X + 4 * functional.one_hot(Y, 8)
