@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from matplotlib import pyplot as plt
 from torch import nn
 
 from course_utils.data.samples import Samples
@@ -17,6 +18,14 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def no_pyplot_state():
+    """Fail the test if a figure was registered with pyplot, which would keep and show it."""
+    before = plt.get_fignums()
+    yield
+    assert plt.get_fignums() == before
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ make COMMAND                 on Windows: py -m course_utils.project COMMAND
 
   lab        open JupyterLab on the first lesson
   check      check style, imports and types, and run the tests that are quick (two minutes)
-  test       check, run all tests, and compare all notebooks with what is stored in them
+  test       check, run all tests, and compare all stored notebooks, without the network
   setup      install everything into .venv (the other commands do it too, when it is needed)
   notebooks  run all notebooks again and store them with their outputs
   figures    draw all figures of figures/ again

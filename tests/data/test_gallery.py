@@ -8,7 +8,7 @@ import pytest
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from toys import apart
+from toys import apart, no_pyplot_state  # noqa: F401, a fixture
 
 from course_utils.data.gallery import class_picture, draw_classes
 from course_utils.data.samples import Samples

@@ -44,12 +44,13 @@ class TestForEach:
 
     @pytest.mark.parametrize("num_workers", [1, 2])
     def test_a_failure_keeps_what_was_finished(self, num_workers):
-        with pytest.raises(RunError, match="call number 3 failed: ValueError: no") as caught:
+        with pytest.raises(RunError) as caught:
             for_each(break_at_two, range(4), num_workers=num_workers)
         finished = caught.value.finished
-        # the last item may have begun before the failure was known; what runs then may end
-        assert finished in ({0: 0, 1: 1}, {0: 0, 1: 1, 3: 3})
-        assert f"{len(finished)} of 4 had finished" in str(caught.value)
+        # another worker may have begun the last item before the failure was known, and may end it
+        assert finished in ({0: 0, 1: 1}, {0: 0, 1: 1, 3: 3})[:num_workers]
+        told = f"call number 3 failed: ValueError: no. {len(finished)} of 4 had finished"
+        assert told in str(caught.value)
 
     @pytest.mark.parametrize(
         ("arguments", "told"),

@@ -1,9 +1,9 @@
 """Tests of course_utils.plotting."""
 
 import pytest
-from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from toys import no_pyplot_state  # noqa: F401, a fixture
 
 from course_utils.data.gallery import SIZE_OF_TEXT
 from course_utils.experiments.results import Results
@@ -11,14 +11,6 @@ from course_utils.plotting.curves import label_efficiency_curve, look, plot_hist
 from course_utils.training.history import History
 
 ARMS = ("scratch", "frozen", "fine-tuned")
-
-
-@pytest.fixture(autouse=True)
-def no_pyplot_state():
-    """Fail the test if a figure was registered with pyplot, which would keep and show it."""
-    before = plt.get_fignums()
-    yield
-    assert plt.get_fignums() == before
 
 
 @pytest.fixture
