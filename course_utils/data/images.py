@@ -76,8 +76,8 @@ def load_digits(size: int = 8, margin: int = 0, split_seed: int = 0) -> Task:
     size : int
         Height and width of the images in pixels, margins included; 8 changes nothing.
     margin : int
-        Black pixels added on each side. MNIST has 4: with ``size=28, margin=4`` the digits have
-        the same place in the frame.
+        Black pixels added on each side. A digit of MNIST is 20 pixels long, in a frame of 28: with
+        ``size=28, margin=4`` these are, too.
     split_seed : int
         Another seed gives another split.
 
