@@ -125,6 +125,23 @@ class TestLoadMnist:
         assert mnist.train.inputs.min() == 0
         assert mnist.train.inputs.max() == 1
 
+    def test_a_digit_is_20_pixels_long_with_its_mass_in_the_middle(self, mnist):
+        """Lessons 01, 05 and 06 say so. The border around the middle 20 pixels is not empty."""
+        images = torch.cat([part.inputs for part in mnist.parts.values()])[:, 0]
+        sides = []
+        for along in (1, 2):
+            ink = images.sum(along)
+            where = torch.arange(28) * (ink > 0)
+            last = where.amax(1)
+            first = torch.where(ink > 0, torch.arange(28), 28).amin(1)
+            sides.append(last - first + 1)
+            middle = (ink * torch.arange(28)).sum(1) / ink.sum(1)
+            assert (middle - 14).abs().max() < 1
+        longer = torch.maximum(*sides)
+        assert longer.max() == 20
+        assert (longer == 20).float().mean() > 0.999
+        assert (images.sum((1, 2)) > images[:, 4:24, 4:24].sum((1, 2))).float().mean() > 0.5
+
     def test_another_seed_gives_another_split(self, mnist):
         other = load_mnist(split_seed=1)
         assert index_sets(other)["test"] != index_sets(mnist)["test"]
@@ -152,6 +169,10 @@ class TestLoadDigits:
         assert frame.abs().max() == 0
         assert (images[..., 4, 4:24].amax() > 0) and (images[..., 4:24, 23].amax() > 0)
         assert 0 <= images.min() and images.max() <= 1
+
+    def test_each_digit_fills_its_frame_from_top_to_bottom(self):
+        rows = torch.cat([part.inputs for part in load_digits().parts.values()]).sum((1, 3))
+        assert (rows[:, [0, -1]] > 0).all()
 
     def test_margin_without_resizing_keeps_the_pixels(self):
         plain, framed = load_digits().test, load_digits(size=12, margin=2).test
